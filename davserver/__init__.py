@@ -1,0 +1,1 @@
+"""The WebDAV door, the server that carries both doors, and the command line."""

@@ -1,0 +1,1 @@
+"""The drive: spaces, nodes, blobs, locks and properties."""

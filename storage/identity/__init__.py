@@ -1,0 +1,1 @@
+"""Identity: accounts, mailboxes, people, and the credentials that each of them holds."""
