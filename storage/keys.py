@@ -107,24 +107,36 @@ def create_key_file(path: Path, key: Key) -> None:
 
     Raises Misconfigured when there is a file already: writing over a key loses what it sealed.
     """
+    text = (
+        "# Keys of davserver, one a line: name, then the key. The first seals; all open.\n"
+        "# Whoever has this file and the database can read the secrets stored there:\n"
+        "# keep a copy, and keep it apart from copies of the database.\n"
+        f"{key.key_id} {_encode(key.secret)}\n"
+    )
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        _write_whole(path, text)
     except FileExistsError:
         if not path.parent.is_dir():
             raise Misconfigured(f"{path.parent} is not a folder, so no key fits there.") from None
         raise Misconfigured(f"There is a key file {path} already; it was left as it is.") from None
     except OSError as error:
         raise Misconfigured(f"The key file {path} can't be written: {error.strerror}.") from None
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(
-            "# Keys of davserver, one a line: name, then the key. The first seals; all open.\n"
-            "# Whoever has this file and the database can read the secrets stored there:\n"
-            "# keep a copy, and keep it apart from copies of the database.\n"
-            f"{key.key_id} {_encode(key.secret)}\n"
-        )
-        file.flush()
-        os.fsync(file.fileno())
+
+
+def _write_whole(path: Path, text: str) -> None:
+    # Under another name first: a crash must not leave an empty key file, which no start would
+    # write over. A link, unlike a rename, never replaces what is there.
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.unfinished")
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(unfinished)
+    finally:
+        unfinished.unlink()
     _sync_folder(path.parent)
 
 

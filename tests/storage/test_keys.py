@@ -1,3 +1,5 @@
+import errno
+import os
 from base64 import b64encode
 from datetime import UTC, datetime
 
@@ -204,6 +206,23 @@ def test_a_link_to_nowhere_is_not_followed(tmp_path):
     with pytest.raises(Misconfigured):
         create_key_file(tmp_path / "keys", KEY)
     assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_refused_key_file_leaves_nothing_beside_the_old_one(tmp_path):
+    path = key_file(tmp_path, "precious")
+    with pytest.raises(Misconfigured):
+        create_key_file(path, KEY)
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_key_file_that_can_not_be_written_whole_is_not_there(tmp_path, monkeypatch):
+    def full_disk(_descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full_disk)
+    with pytest.raises(Misconfigured, match="No space left"):
+        create_key_file(tmp_path / "keys", KEY)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_key_file_in_a_file_is_refused(tmp_path):
