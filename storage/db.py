@@ -132,9 +132,14 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Tx]:
-        """Hold a read transaction open for rows that are taken one by one; never retried."""
+        """Hold a read transaction open for rows that are taken one by one; never retried.
+
+        All of it is of one moment, whatever others write meanwhile.
+        """
         try:
             with self._connect(writes=False) as connection, connection.begin():
+                if connection.dialect.name == "postgresql":  # SQLite's are always like that
+                    connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
                 yield self._tx(connection)
         except (DBAPIError, PoolTimeoutError) as error:
             _raise_translated(error)

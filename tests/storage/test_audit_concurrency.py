@@ -146,3 +146,10 @@ def test_a_listing_is_newest_first(database):
     for label in ("first", "second"):
         database.write(lambda tx, label=label: record(tx, an_event(label)))
     assert [event["target_label"] for event in database.read(list_events)] == ["second", "first"]
+
+
+def test_a_log_that_grows_while_it_is_read_verifies(written_together):
+    with written_together.reading() as tx:
+        before = verify(tx)
+        written_together.write(lambda other: record(other, an_event(), account_id=7))
+        assert verify(tx) == before
