@@ -1,0 +1,5 @@
+"""`python -m davserver`: the command line."""
+
+from davserver.cli import main
+
+main()
