@@ -25,7 +25,7 @@ lint: $(TEST_READY) audit
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-timestamp > /dev/null || $(BIN)/lint-imports
+	@$(BIN)/lint-imports
 
 # Known holes in what we depend on fail the build.
 audit: $(TEST_READY)
