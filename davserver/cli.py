@@ -24,8 +24,8 @@ from davserver.commands.serve import serve
 from davserver.log import configure_logging
 from davserver.output import print_hint
 from davserver.session import Session
-from storage.config import LogConfig
 from storage.errors import StoreError
+from storage.sections import LogConfig
 
 logger = logging.getLogger(__name__)
 

@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 from davserver.masking import mask_text
 from davserver.output import count
 from storage import certificates, clock, keys, migrations
-from storage.config import BlobsConfig, Config, ServerConfig
+from storage.config import Config
 from storage.db import Database, DatabaseFacts, describe
 from storage.drive.blobs.opening import open_blobs
 from storage.errors import StoreError
 from storage.randomness import system_random
+from storage.sections import BlobsConfig, ServerConfig
 
 logger = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from typing import Any, TextIO
 import structlog
 
 from davserver.masking import escape, mask_fields
-from storage.config import LogConfig
+from storage.sections import LogConfig
 
 # Below a warning these tell of their own work only: statements, rows, requests, retries.
 _TALKATIVE = ("alembic", "boto3", "botocore", "s3transfer", "sqlalchemy", "urllib3")

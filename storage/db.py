@@ -24,9 +24,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from storage.clock import Clock, monotonic, sleep, system_clock
-from storage.config import DatabaseConfig
 from storage.errors import Misconfigured, Unavailable
 from storage.randomness import RandomBytes, system_random
+from storage.sections import DatabaseConfig
 
 logger = logging.getLogger(__name__)
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from storage.config import SecretsConfig
 from storage.errors import Misconfigured, Unreadable
 from storage.randomness import RandomBytes
+from storage.sections import SecretsConfig
 
 ALGORITHM = "A256GCM"
 _KEY_BYTES = 32

@@ -18,8 +18,8 @@ import pytest
 from hypothesis import settings
 
 from storage import migrations
-from storage.config import DatabaseConfig
 from storage.db import Database
+from storage.sections import DatabaseConfig
 from tests.real_postgres import PostgresCluster
 
 settings.register_profile("house", deadline=None)  # the machine may be busy with other tests

@@ -22,7 +22,7 @@ from typing import Any
 import boto3.session
 from botocore.config import Config as ClientConfig
 
-from storage.config import BlobsConfig
+from storage.sections import BlobsConfig
 
 ACCESS_KEY_ID = "access-key"
 SECRET_ACCESS_KEY = "secret-key"

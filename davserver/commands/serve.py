@@ -20,9 +20,9 @@ from davserver.front import make_front
 from davserver.output import print_line
 from davserver.session import Session, pass_session
 from storage.certificates import read_certificate
-from storage.config import ServerConfig
 from storage.errors import Misconfigured
 from storage.identity import accounts
+from storage.sections import ServerConfig
 from storage.store import Store
 
 logger = logging.getLogger(__name__)

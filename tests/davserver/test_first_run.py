@@ -7,12 +7,12 @@ import subprocess
 import bcrypt
 import pytest
 
-from storage.config import DatabaseConfig
 from storage.db import Database
 from storage.identity import accounts, devices
 from storage.identity.devices import hash_secret
 from storage.identity.tables import devices as devices_table
 from storage.identity.tables import users
+from storage.sections import DatabaseConfig
 from tests.running_server import program, serving, starting
 
 SHOWN = re.compile(r"^  (account|owner|password|device) +(\S+)$", re.MULTILINE)

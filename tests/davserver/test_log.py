@@ -6,8 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from davserver.log import configure_logging, request_context
-from storage.config import LogConfig
 from storage.errors import StoreError
+from storage.sections import LogConfig
 
 SECRET = "dsync_" + "Ab3" * 12 + "zz"
 FORMS = pytest.mark.parametrize("form", ["json", "text"])

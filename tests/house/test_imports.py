@@ -10,8 +10,8 @@ from tests.house.tree import ROOMS, is_inside, modules
 FLOORS = (
     (
         "storage.config", "storage.errors", "storage.clock", "storage.randomness",
-        "storage.refusals", "storage.scopes", "storage.principal", "storage.schema",
-        "storage.certificates",
+        "storage.refusals", "storage.scopes", "storage.sections", "storage.principal",
+        "storage.schema", "storage.certificates",
     ),
     ("storage.db", "storage.migrations", "storage.audit", "storage.keys"),
     ("storage.identity", "storage.drive"),
@@ -45,7 +45,7 @@ HOMES = {
     "jwt": ("storage.identity.sessions",),
     "lxml": ("davserver",),
     "prometheus_client": ("davserver",),
-    "pydantic": ("storage.config", "storage.refusals"),
+    "pydantic": ("storage.config", "storage.refusals", "storage.sections"),
     "pydantic_settings": ("storage.config",),
     "pyotp": ("storage.identity",),
     "rich": ("davserver.cli", "davserver.commands", "davserver.output"),

@@ -12,10 +12,10 @@ from sqlalchemy import insert, make_url, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError, StatementError
 
 from storage.clock import monotonic
-from storage.config import DatabaseConfig
 from storage.db import Database, describe
 from storage.errors import Invalid, Misconfigured, Unavailable
 from storage.identity.tables import retired_addresses
+from storage.sections import DatabaseConfig
 
 WAIT_SECONDS = 30
 BOTH = 2

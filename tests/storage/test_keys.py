@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage.config import SecretsConfig
 from storage.errors import Misconfigured, Unreadable
 from storage.keys import (
     Key,
@@ -21,6 +20,7 @@ from storage.keys import (
     unseal,
 )
 from storage.randomness import system_random
+from storage.sections import SecretsConfig
 
 KEY = Key("k1", bytes(range(32)))
 OTHER_KEY = Key("k2", bytes(range(1, 33)))

@@ -9,12 +9,12 @@ from sqlalchemy import inspect, select, text
 import storage.audit
 import storage.drive.tables  # noqa: F401 (importing registers the tables)
 from storage import migrations
-from storage.config import DatabaseConfig
 from storage.db import Database
 from storage.errors import Misconfigured
 from storage.identity.tables import plans
 from storage.schema import metadata
 from storage.scopes import Scope
+from storage.sections import DatabaseConfig
 
 # What the model asks for (its pages Identity, Credentials, Drive and Record), and where it is
 # kept. Most names are the model's own. Those that differ:

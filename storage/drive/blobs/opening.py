@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from storage.clock import Clock
-from storage.config import BlobsConfig
 from storage.drive.blobs import BlobStore
 from storage.drive.blobs.disk import DiskBlobs
 from storage.drive.blobs.memory import MemoryBlobs
 from storage.randomness import RandomBytes
+from storage.sections import BlobsConfig
 
 
 def open_blobs(config: BlobsConfig, *, sync: bool, clock: Clock, random: RandomBytes) -> BlobStore:

@@ -24,13 +24,13 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError as TransportError
 
-from storage.config import BlobsConfig
 from storage.drive.blobs import BlobEntry, BlobReader, BlobRef, ByteSource
 from storage.drive.blobs.parts import Part, plan_part_sizes, read_parts, send_parts
 from storage.drive.blobs.probing import probe
 from storage.drive.blobs.resuming import ResumingReader
 from storage.errors import Misconfigured, NotFound, OverQuota, StoreError, Unavailable
 from storage.randomness import RandomBytes, new_blob_key
+from storage.sections import BlobsConfig
 
 if TYPE_CHECKING:
     from botocore.response import StreamingBody

@@ -1,8 +1,8 @@
 import pytest
 
 from storage import migrations
-from storage.config import DatabaseConfig
 from storage.db import Database
+from storage.sections import DatabaseConfig
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from storage.config import BlobsConfig
 from storage.drive.blobs.disk import DiskBlobs
 from storage.drive.blobs.memory import MemoryBlobs
 from storage.drive.blobs.opening import open_blobs
 from storage.drive.blobs.s3 import S3Blobs
+from storage.sections import BlobsConfig
 
 CHECKOUT = Path(__file__).parents[3]
 
