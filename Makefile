@@ -50,7 +50,8 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "davserver needs Python 3.11 or newer; name one with: make PYTHON=python3.12"; exit 1; }
 	@echo "Making $(VENV) …"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) >/dev/null || { rm -rf $(VENV); \
+		echo "$(PYTHON) can't make $(VENV); on Debian and its kin, first: apt install python3-venv"; exit 1; }
 
 $(RUN_READY): requirements.lock pyproject.toml | $(VENV)/bin/python
 	@echo "Installing what the server needs (once) …"

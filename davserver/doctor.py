@@ -11,11 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from davserver.masking import mask_text
 from davserver.output import count
-from storage import certificates, clock, keys, migrations
+from storage import certificates, clock, key_file, key_register, migrations
 from storage.config import Config
 from storage.db import Database, DatabaseFacts, describe
 from storage.drive.blobs.opening import open_blobs
@@ -69,10 +70,11 @@ def _checked(part: str, look: Callable[[], Finding]) -> Finding:
 
 
 def _look_at_keys(config: Config) -> Finding:
-    path = config.secrets.effective_key_file
-    if config.is_embedded and path is not None and not path.exists():
+    path = config.secrets_in_use.key_file
+    is_new = not (config.database.sqlite_path or Path()).exists()
+    if config.is_embedded and path is not None and not path.exists() and is_new:
         return Finding("keys", State.WARNING, f"{path} is not there yet; the first start makes it")
-    keyring = keys.load_keyring(config.secrets)
+    keyring = key_file.load_keyring(config.secrets_in_use)
     words = f"{count(1 + len(keyring.others), 'key')}; {keyring.active.key_id} seals"
     return Finding("keys", State.OK, words)
 
@@ -92,12 +94,22 @@ def _look_at_database(config: Config) -> list[Finding]:
         return [Finding("database", State.BAD, _database_trouble(config, error))]
     else:
         return [
-            Finding("database", State.OK, f"{facts.product} {facts.version} answers"),
+            _judge_database(facts),
             _checked("schema", lambda: _look_at_schema(database)),
+            *_look_at_needed_keys(config, database),
             _look_at_clock(facts),
         ]
     finally:
         database.close()
+
+
+def _judge_database(facts: DatabaseFacts) -> Finding:
+    words = f"{facts.product} {facts.version} answers"
+    if not facts.unsafe_settings:
+        return Finding("database", State.OK, words)
+    off = " and ".join(facts.unsafe_settings)
+    words = f"{words}, but {off} off: a power cut may damage it; switch on in postgresql.conf"
+    return Finding("database", State.WARNING, words)
 
 
 def _database_trouble(config: Config, error: StoreError) -> str:
@@ -116,6 +128,23 @@ def _look_at_schema(database: Database) -> Finding:
     behind = count(len(status.pending), "step")
     words = f"{behind} behind; make a backup, then run: davserver db upgrade"
     return Finding("schema", State.BAD, words)
+
+
+def _look_at_needed_keys(config: Config, database: Database) -> list[Finding]:
+    """Say which keys are missing that something was sealed by; nothing when all are there."""
+    needed = database.read(key_register.list_needed)
+    at_hand = _keys_at_hand(config)
+    missing = [key_id for key_id in needed if key_id not in at_hand]
+    words = f"{', '.join(missing)} missing: put back from your copy of the key file"
+    return [Finding("sealing keys", State.BAD, words)] if missing else []
+
+
+def _keys_at_hand(config: Config) -> set[str]:
+    try:
+        keyring = key_file.load_keyring(config.secrets_in_use)
+    except StoreError:
+        return set()  # the check of the keys says why
+    return {key.key_id for key in (keyring.active, *keyring.others)}
 
 
 def _look_at_clock(facts: DatabaseFacts) -> Finding:

@@ -12,7 +12,7 @@ import click
 from davserver.log import configure_logging
 from storage.config import Config, load_config
 from storage.db import Database
-from storage.store import Store, open_store, prepare_embedded
+from storage.store import Store, open_store, prepare_embedded, require_database
 
 
 class Session:
@@ -30,8 +30,18 @@ class Session:
 
     @contextmanager
     def store(self) -> Iterator[Store]:
-        """Open the whole store; the embedded one is made ready first, as `serve` would."""
+        """Open the whole store; an embedded one that is not there yet is made first.
+
+        Only for commands that begin something: `serve` and `account create`.
+        """
         prepare_embedded(self.config)
+        with self.existing_store() as store:
+            yield store
+
+    @contextmanager
+    def existing_store(self) -> Iterator[Store]:
+        """Open the whole store, which must be there: a look in the wrong folder makes nothing."""
+        require_database(self.config)
         store = open_store(self.config)
         try:
             yield store
@@ -40,7 +50,8 @@ class Session:
 
     @contextmanager
     def database(self) -> Iterator[Database]:
-        """Open the database alone, in whatever state it is."""
+        """Open the database alone, in whatever state it is; it must be there."""
+        require_database(self.config)
         database = Database(self.config.database)
         try:
             yield database

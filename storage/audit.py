@@ -2,18 +2,18 @@
 
 Append-only, one hash chain for each account (0 is the server itself), written in the caller's own
 transaction: an act and its record are both there or both not. No foreign keys: the record outlives
-what it tells of. `verify` finds a row that was changed, removed or moved; the heads it returns,
-kept elsewhere, show a tail that was cut.
+what it tells of. Recording and reading are here; `audit_chain.py` proves the log whole.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from sqlalchemy import (
@@ -27,14 +27,15 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    func,
     insert,
     select,
     update,
 )
 
-from storage.db import Tx
+from storage.db import Database, Tx
 from storage.errors import Invalid
-from storage.schema import BigId, UtcTime, metadata, numbered_table
+from storage.schema import BigId, UtcTime, exact, metadata, numbered_table
 
 SERVER_CHAIN = 0
 """The chain of what belongs to no account."""
@@ -44,7 +45,7 @@ audit_events = numbered_table(
     Column("account_id", BigId, nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("at", UtcTime, nullable=False),
-    Column("category", String(16), nullable=False),
+    Column("category", exact(16), nullable=False),
     # What follows is None in a row that was pruned; `content_hash` still stands for it.
     Column("action", String(64)),
     Column("actor_type", String(16)),
@@ -63,6 +64,7 @@ audit_events = numbered_table(
     Column("hash", LargeBinary(32), nullable=False),
     UniqueConstraint("account_id", "seq"),
     Index("ix_audit_events_account_id_at", "account_id", "at"),
+    Index("ix_audit_events_category_at", "category", "at"),
 )
 
 audit_heads = Table(
@@ -73,7 +75,11 @@ audit_heads = Table(
     Column("hash", LargeBinary(32), nullable=False),
 )
 
-_FIRST_HASH = bytes(32)
+FIRST_HASH = bytes(32)
+"""What the first row of a chain follows."""
+
+_PAGE_ROWS = 1000
+_LONGEST_METADATA_TEXT = 4096
 _CONTENT = (
     "action", "actor_type", "actor_id", "actor_label", "target_type", "target_id", "target_label",
     "ip", "user_agent", "request_id", "outcome", "metadata",
@@ -136,33 +142,6 @@ class Event:
     metadata: Mapping[str, Any] = field(default_factory=dict)  # Any: whatever JSON can hold
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
-    """The newest link of a chain: its number and hash say that nothing before is missing."""
-
-    account_id: int
-    seq: int
-    hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A place where a chain does not hold."""
-
-    account_id: int
-    seq: int
-    what: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What `verify` found: how much it read, where each chain ends, and every fault."""
-
-    rows: int
-    heads: tuple[Head, ...]
-    faults: tuple[Fault, ...]
-
-
 def record(tx: Tx, event: Event, *, account_id: int = SERVER_CHAIN) -> None:
     """Append `event` to the account's chain, as part of the caller's transaction.
 
@@ -171,9 +150,9 @@ def record(tx: Tx, event: Event, *, account_id: int = SERVER_CHAIN) -> None:
     """
     head = _hold_head(tx, account_id)
     content = _content_of(event)
-    content_hash = _hash_content(content)
+    content_hash = hash_content(content)
     seq = head.seq + 1
-    link = _hash_link(head.hash, account_id, seq, tx.now, event.category, content_hash)
+    link = hash_link(head.hash, account_id, seq, tx.now, event.category, content_hash)
     tx.connection.execute(
         insert(audit_events).values(
             account_id=account_id, seq=seq, at=tx.now, category=event.category,
@@ -185,99 +164,48 @@ def record(tx: Tx, event: Event, *, account_id: int = SERVER_CHAIN) -> None:
     )
 
 
-def verify(tx: Tx, *, against: tuple[Head, ...] = ()) -> Verdict:
-    """Read the whole log and check every link.
-
-    `against` are heads from an earlier verdict, kept where nobody could reach both: with them a
-    chain that was cut short, or written anew from some row on, shows too.
-    """
-    expected: dict[int, dict[int, str]] = {}
-    for head in against:
-        expected.setdefault(head.account_id, {})[head.seq] = head.hash
-    stored = {row.account_id: row for row in tx.connection.execute(select(audit_heads))}
-    faults: list[Fault] = []
-    heads: list[Head] = []
-    count = 0
-    for account_id in sorted(set(stored) | set(expected) | set(_chains(tx))):
-        chain = _Chain(account_id, expected.get(account_id, {}))
-        for row in _rows(tx, account_id):
-            chain.check(row)
-            count += 1
-        chain.finish(stored.get(account_id))
-        faults += chain.faults
-        heads.append(Head(account_id, chain.seq, chain.hash.hex()))
-    return Verdict(rows=count, heads=tuple(heads), faults=tuple(faults))
-
-
 def list_events(
-    tx: Tx, *, account_id: int | None = None, limit: int = 50, newest_first: bool = True
+    tx: Tx, *, account_id: int | None = None, limit: int = 50
 ) -> list[dict[str, object]]:
-    """Return events as plain values, newest first unless said otherwise."""
-    order = audit_events.c.id.desc() if newest_first else audit_events.c.id.asc()
-    query = select(audit_events).order_by(order).limit(limit)
-    if account_id is not None:
-        query = query.where(audit_events.c.account_id == account_id)
-    return [_plain(row) for row in tx.connection.execute(query)]
+    """Return the newest events as plain values, the newest first."""
+    query, number = _events_of(account_id)
+    rows = tx.connection.execute(query.order_by(number.desc()).limit(limit))
+    return [_plain(row) for row in rows]
 
 
 def iter_events(
-    tx: Tx, *, account_id: int | None = None
-) -> Generator[dict[str, object], None, None]:
-    """Give every event as plain values, oldest first, without holding them all.
+    database: Database, *, account_id: int | None = None
+) -> Iterator[dict[str, object]]:
+    """Give every event up to now as plain values, oldest first, without holding them all.
 
-    Who may stop half-way closes it, before the transaction ends.
+    They come page by page, each in a short transaction of its own: whoever takes them may pause
+    as long as he likes. Events of the log never change, so the pages fit together.
     """
-    query = select(audit_events).order_by(audit_events.c.id)
-    if account_id is not None:
-        query = query.where(audit_events.c.account_id == account_id)
-    for row in _one_by_one(tx, query):
-        yield _plain(row)
+    query, number = _events_of(account_id)
+    newest = database.read(
+        lambda tx: tx.connection.scalar(query.with_only_columns(func.max(number)))
+    )
+    last = 0
+    while newest is not None and last < newest:
+        page = query.where(number > last, number <= newest).order_by(number).limit(_PAGE_ROWS)
+        rows = database.read(partial(_fetch, page))
+        if not rows:
+            return
+        for row in rows:
+            yield _plain(row)
+        last = getattr(rows[-1], number.name)
 
 
-class _Chain:
-    """Walks one account's rows in order and notes each place where they do not fit."""
-
-    def __init__(self, account_id: int, expected: Mapping[int, str]) -> None:
-        self.faults: list[Fault] = []
-        self.seq = 0
-        self.hash = _FIRST_HASH
-        self._account_id = account_id
-        self._expected = expected
-        self._last_id = 0
-
-    def check(self, row: Row[Any]) -> None:
-        if row.seq != self.seq + 1:
-            self._fault(self.seq + 1, _missing(self.seq + 1, row.seq - 1))
-        elif row.prev_hash != self.hash:
-            self._fault(row.seq, "does not follow the row before it")
-        if row.id < self._last_id:
-            self._fault(row.seq, "stands before a row that was written earlier: moved")
-        is_pruned = all(value is None for value in _stored_content(row).values())
-        content_hash = row.content_hash if is_pruned else _hash_content(_stored_content(row))
-        link = _hash_link(
-            row.prev_hash, row.account_id, row.seq, row.at, row.category, content_hash
-        )
-        if is_pruned and row.category != Category.API:
-            self._fault(row.seq, f"was emptied, though {row.category} events are kept")
-        elif content_hash != row.content_hash or link != row.hash:
-            self._fault(row.seq, "was changed after it was written")
-        if self._expected.get(row.seq, row.hash.hex()) != row.hash.hex():
-            self._fault(row.seq, "is not the row that was there when its hash was noted")
-        self.seq, self.hash, self._last_id = row.seq, row.hash, row.id
-
-    def finish(self, stored: Row[Any] | None) -> None:
-        newest = max([*self._expected, 0 if stored is None else stored.seq])
-        if newest > self.seq:
-            self._fault(self.seq + 1, _missing(self.seq + 1, newest))
-        elif stored is None or (stored.seq, stored.hash) != (self.seq, self.hash):
-            self._fault(self.seq, "is not what the chain's head says it should be")
-
-    def _fault(self, seq: int, what: str) -> None:
-        self.faults.append(Fault(self._account_id, seq, what))
+def _fetch(query: Select[Any], tx: Tx) -> Sequence[Row[Any]]:
+    return tx.connection.execute(query).all()
 
 
-def _missing(first: int, last: int) -> str:
-    return "is missing" if first == last else f"to {last} are missing"
+def _events_of(account_id: int | None) -> tuple[Select[Any], Column[int]]:
+    # One account's rows are numbered by its chain, and that index gives them in order.
+    query = select(audit_events)
+    if account_id is None:
+        return query, audit_events.c.id
+    return query.where(audit_events.c.account_id == account_id), audit_events.c.seq
 
 
 def _hold_head(tx: Tx, account_id: int) -> Row[Any]:
@@ -285,7 +213,7 @@ def _hold_head(tx: Tx, account_id: int) -> Row[Any]:
     query = select(audit_heads).where(audit_heads.c.account_id == account_id)
     row = tx.connection.execute(query).one_or_none()
     if row is None:
-        first = {"account_id": account_id, "seq": 0, "hash": _FIRST_HASH}
+        first = {"account_id": account_id, "seq": 0, "hash": FIRST_HASH}
         tx.connection.execute(insert(audit_heads).values(first))
         row = tx.connection.execute(query).one()
     return row
@@ -295,42 +223,75 @@ def _content_of(event: Event) -> dict[str, object]:
     if event.action.count(":") != 2:
         raise Invalid(f"An audit action has three words, but this one is {event.action!r}.")
     actor, target = event.actor, event.target
+    # Our own words: one that is too long is a mistake of ours, on both databases alike.
+    _check_word("action", event.action, 64)
+    _check_word("actor_type", actor.type, 16)
+    if target is not None:
+        _check_word("target_type", target.type, 24)
     return {
         "action": event.action,
         "actor_type": actor.type,
         "actor_id": actor.id,
-        "actor_label": _storable(actor.label, 320),
+        "actor_label": _storable(actor.label, 320) or "",
         "target_type": target.type if target else None,
         "target_id": target.id if target else None,
-        "target_label": _storable(target.label, 320) if target else None,
-        "ip": actor.ip,
-        "user_agent": _storable(actor.user_agent, 200) if actor.user_agent else None,
-        "request_id": actor.request_id,
+        "target_label": (_storable(target.label, 320) or "") if target else None,
+        "ip": _storable(actor.ip, 45),
+        "user_agent": _storable(actor.user_agent, 200),
+        "request_id": _storable(actor.request_id, 64),
         "outcome": str(event.outcome),
         # Kept as the very text that was hashed: a JSON column may come back spelled otherwise.
-        "metadata": json.dumps(dict(event.metadata), sort_keys=True, ensure_ascii=False),
+        "metadata": json.dumps(
+            _storable_value(dict(event.metadata)), sort_keys=True, ensure_ascii=False
+        ),
     }
 
 
-def _storable(text: str, longest: int) -> str:
+def _check_word(name: str, word: str, longest: int) -> None:
+    if not 0 < len(word) <= longest or not word.isascii() or not word.isprintable():
+        raise Invalid(
+            f"An audit event's {name} has 1 to {longest} plain characters, but this one "
+            f"is {word[:longest]!r}."
+        )
+
+
+def _storable(text: str | None, longest: int | None) -> str | None:
     # Strangers choose these: a name with a NUL in it, which PostgreSQL refuses, or with half a
     # character, must not keep the attempt from being recorded.
+    if not text:
+        return None
     return (
         text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")[:longest]
     )
 
 
-def _stored_content(row: Row[Any]) -> dict[str, object]:
+def _storable_value(value: Any) -> Any:  # Any: whatever JSON can hold, at any depth
+    if isinstance(value, str):
+        return _storable(value, _LONGEST_METADATA_TEXT) or ""
+    if isinstance(value, Mapping):
+        return {
+            _storable(str(key), _LONGEST_METADATA_TEXT) or "": _storable_value(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_storable_value(inner) for inner in value]
+    return value
+
+
+def stored_content(row: Row[Any]) -> dict[str, object]:
+    """Return the part of a row that is hashed by itself and may be pruned."""
     return {name: getattr(row, name) for name in _CONTENT}
 
 
-def _hash_content(content: Mapping[str, object]) -> bytes:
+def hash_content(content: Mapping[str, object]) -> bytes:
+    """Return the hash that stands for a row's content."""
     return hashlib.sha256(_canonical([content[name] for name in _CONTENT])).digest()
 
 
-def _hash_link(
+def hash_link(
     previous: bytes, account_id: int, seq: int, at: datetime, category: str, content_hash: bytes
 ) -> bytes:
+    """Return the hash that ties a row to the one before it."""
     # The time and category stay outside the content, so that a pruned row still proves them.
     frame = [account_id, seq, at.isoformat(timespec="microseconds"), str(category)]
     return hashlib.sha256(previous + content_hash + _canonical(frame)).digest()
@@ -338,26 +299,6 @@ def _hash_link(
 
 def _canonical(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-def _chains(tx: Tx) -> list[int]:
-    return list(tx.connection.scalars(select(audit_events.c.account_id).distinct()))
-
-
-def _rows(tx: Tx, account_id: int) -> Iterator[Row[Any]]:
-    query = (
-        select(audit_events)
-        .where(audit_events.c.account_id == account_id)
-        .order_by(audit_events.c.seq)
-    )
-    yield from _one_by_one(tx, query)
-
-
-def _one_by_one(tx: Tx, query: Select[Any]) -> Iterator[Row[Any]]:
-    # Given to this statement alone: on the connection it would hold for all that follow. Closed
-    # also when the taker stops half-way, or the server keeps a cursor for nobody.
-    with tx.connection.execute(query, execution_options={"yield_per": 1000}) as rows:
-        yield from rows
 
 
 def _plain(row: Row[Any]) -> dict[str, object]:

@@ -17,8 +17,8 @@ from pydantic import ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from sqlalchemy import URL, make_url
 
+from storage.config_sentences import ENV_PREFIX, sentences_for, strange_sections, strange_variables
 from storage.errors import Misconfigured
-from storage.refusals import ENV_PREFIX, sentences_for, strange_sections, strange_variables
 from storage.sections import (
     BlobsConfig,
     DatabaseConfig,
@@ -66,14 +66,25 @@ class Config(BaseSettings):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        database = self.database.sqlite_path
+        is_among_blobs = (
+            database is not None
+            and self.blobs.kind == "disk"
+            and database.resolve().is_relative_to(self.blobs.path.resolve())
+        )
+        if is_among_blobs:
+            raise ValueError(
+                "[database] url names a file in the folder of the blobs; "
+                "give it a folder of its own"
+            )
         if self.is_embedded:
             return self
         if self.secrets.key_file is None and self.secrets.keys is None:
             raise ValueError(
-                "[secrets] key_file (or keys) must be set once the database or the blobs live "
-                "elsewhere; make one with: davserver keys new FILE"
+                "[secrets] key_file (or keys) must be set with PostgreSQL or S3; make one with: "
+                "davserver keys new FILE"
             )
-        key_file = self.secrets.effective_key_file
+        key_file = self.secrets.key_file
         if key_file is None:
             return self
         for what, folder in self._data_folders():
@@ -88,6 +99,14 @@ class Config(BaseSettings):
     def is_embedded(self) -> bool:
         """Whether all is on this machine's disk, as after the first `make run`."""
         return self.database.is_sqlite and self.blobs.kind != "s3"
+
+    @property
+    def secrets_in_use(self) -> SecretsConfig:
+        """The secrets with the embedded default filled in: a key file beside the database."""
+        path = self.database.sqlite_path
+        if path is None or self.secrets.key_file is not None or self.secrets.keys is not None:
+            return self.secrets
+        return self.secrets.model_copy(update={"key_file": path.parent / "davserver.keys"})
 
     def _data_folders(self) -> list[tuple[str, Path]]:
         folders = []

@@ -35,6 +35,7 @@ Result = TypeVar("Result")
 _FIRST_PAUSE_SECONDS = 0.005
 _LONGEST_PAUSE_SECONDS = 0.25
 _CONNECT_SECONDS = 5
+_REBUILD_WAIT_SECONDS = 3600.0  # for another process that upgrades a large database
 
 # PostgreSQL's words for what passes by itself: serialisation failure, deadlock, lock time-out,
 # too many connections, shutting down, crashed, starting up. Class 08 is the connection itself.
@@ -86,6 +87,8 @@ class DatabaseFacts:
     product: str
     version: str
     clock: datetime
+    unsafe_settings: tuple[str, ...] = ()
+    """What the server has switched off, so that a power cut may damage all of it."""
 
 
 def describe(tx: Tx) -> DatabaseFacts:
@@ -94,7 +97,12 @@ def describe(tx: Tx) -> DatabaseFacts:
         return DatabaseFacts("SQLite", sqlite3.sqlite_version, tx.now)
     version = tx.connection.scalar(select(func.current_setting("server_version")))
     clock = tx.connection.execute(select(func.clock_timestamp())).scalar_one()
-    return DatabaseFacts("PostgreSQL", str(version), clock.astimezone(UTC))
+    unsafe = tuple(
+        name
+        for name in ("fsync", "full_page_writes")
+        if tx.connection.scalar(select(func.current_setting(name))) == "off"
+    )
+    return DatabaseFacts("PostgreSQL", str(version), clock.astimezone(UTC), unsafe)
 
 
 class Database:
@@ -130,6 +138,14 @@ class Database:
         """
         return self._run(act, writes=True)
 
+    def rebuild(self, act: Callable[[Tx], Result]) -> Result:
+        """Run `act`, which changes the schema itself, in one transaction on its own connection.
+
+        Waits for another rebuild as long as that takes. Raises what `write` raises, and
+        Misconfigured when the act would leave rows that point at nothing.
+        """
+        return self._run(_checking_references(act), writes=True, rebuilds=True)
+
     @contextmanager
     def reading(self) -> Iterator[Tx]:
         """Hold a read transaction open for rows that are taken one by one; never retried.
@@ -148,12 +164,14 @@ class Database:
         """Close every pooled connection."""
         self.engine.dispose()
 
-    def _run(self, act: Callable[[Tx], Result], *, writes: bool) -> Result:
-        deadline = monotonic() + self._budget_seconds
+    def _run(self, act: Callable[[Tx], Result], *, writes: bool, rebuilds: bool = False) -> Result:
+        # SQLite's lock is all that can be in the way there; PostgreSQL waits by itself.
+        waits_long = rebuilds and self.engine.dialect.name == "sqlite"
+        deadline = monotonic() + (_REBUILD_WAIT_SECONDS if waits_long else self._budget_seconds)
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
-                return self._run_once(act, writes=writes)
+                return self._run_once(act, writes=writes, rebuilds=rebuilds)
             except IntegrityError:
                 raise
             except (DBAPIError, PoolTimeoutError) as error:
@@ -163,8 +181,10 @@ class Database:
             sleep(pause * (0.5 + self._random(1)[0] / 256))
             pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
 
-    def _run_once(self, act: Callable[[Tx], Result], *, writes: bool) -> Result:
+    def _run_once(self, act: Callable[[Tx], Result], *, writes: bool, rebuilds: bool) -> Result:
         with self._connect(writes=writes) as connection:
+            if rebuilds:
+                _make_ready_to_rebuild(connection)
             transaction = connection.begin()
             try:
                 result = act(self._tx(connection))
@@ -189,6 +209,40 @@ class Database:
 
     def _tx(self, connection: Connection) -> Tx:
         return Tx(connection=connection, now=self._clock(), random=self._random)
+
+
+def _make_ready_to_rebuild(connection: Connection) -> None:
+    """Let this connection, which is closed afterwards, replace tables that others point at.
+
+    SQLite can't alter a table in place: a new one takes its name, and the old one is dropped. With
+    foreign keys enforced, dropping it deletes every row that points at it. The switch does nothing
+    inside a transaction, so it is set before one begins; `detach` keeps it out of the pool.
+    """
+    connection.detach()
+    if connection.dialect.name == "sqlite":
+        driver = connection.connection.dbapi_connection
+        assert driver is not None  # it was opened a moment ago
+        driver.cursor().execute("PRAGMA foreign_keys = OFF")
+
+
+def _checking_references(act: Callable[[Tx], Result]) -> Callable[[Tx], Result]:
+    def checked(tx: Tx) -> Result:
+        if tx.is_sqlite:
+            result = act(tx)
+            broken = tx.connection.exec_driver_sql("PRAGMA foreign_key_check")
+            tables = sorted({str(row[0]) for row in broken})
+            if tables:
+                raise Misconfigured(
+                    f"Rows of {', '.join(tables)} point at nothing, so nothing was changed; "
+                    "restore a backup in which they are whole."
+                )
+            return result
+        # Rebuilding a large table, and waiting for somebody who does, outlasts any request.
+        for name in ("statement_timeout", "idle_in_transaction_session_timeout", "lock_timeout"):
+            tx.connection.exec_driver_sql(f"SET LOCAL {name} = 0")
+        return act(tx)
+
+    return checked
 
 
 def _open_sqlite(config: DatabaseConfig) -> Engine:
@@ -252,6 +306,7 @@ def _open_postgresql(config: DatabaseConfig) -> Engine:
         f"-c statement_timeout={statement_milliseconds} "
         f"-c lock_timeout={_milliseconds(config.busy_timeout_seconds)} "
         f"-c idle_in_transaction_session_timeout={statement_milliseconds} "
+        f"-c synchronous_commit={'on' if config.durability == 'full' else 'off'} "
         "-c timezone=UTC"
     )
     engine = create_engine(

@@ -16,7 +16,8 @@
     └── Misconfigured        the set-up is wrong; one sentence that says what to do
 
 Messages are sentences for the person who gets them: they never hold a secret, a statement, a
-path on the server or the text of somebody else's exception. Each door has one table from these
+path on the server or the text of somebody else's exception. Misconfigured alone, which only the
+operator sees, names paths of his own configuration. Each door has one table from these
 classes to its own statuses; a test fails when a class has no row.
 """
 

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from storage.scopes import Scope
+
+
+class SignedInBy(StrEnum):
+    """How somebody signed in: what was presented and found good."""
+
+    API_TOKEN = "api_token"  # noqa: S105 (a kind of credential, not one)
+    DEVICE = "device"
+    PASSWORD = "password"  # noqa: S105 (the same)
+    SESSION = "session"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +29,7 @@ class Principal:
     actor_type: str
     actor_id: int
     actor_label: str
+    signed_in_by: SignedInBy
     scopes: frozenset[Scope]
     mailbox_id: int | None = None
     device_id: int | None = None

@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    CheckConstraint,
     Column,
     DateTime,
     Dialect,
@@ -39,6 +40,15 @@ metadata = MetaData(
 
 BigId = BigInteger().with_variant(Integer(), "sqlite")
 """A 64-bit id. SQLite numbers rows by itself only where the type is spelled INTEGER."""
+
+
+def exact(length: int) -> String:
+    """Text that is looked up or kept apart: compared sign by sign, alike on both databases.
+
+    SQLite does so by itself. PostgreSQL would sort by the rules of a language, which differ from
+    machine to machine and may change with an update of the system under an index's feet.
+    """
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
 
 
 class UtcTime(TypeDecorator[datetime]):
@@ -122,14 +132,15 @@ def numbered_table(name: str, *parts: SchemaItem) -> Table:
     return Table(name, metadata, number, *parts, sqlite_autoincrement=True)
 
 
-def reference(
-    target: str, name: str | None = None, *, nullable: bool = False, index: bool = True
-) -> Column[int]:
-    """Return a new foreign key to `target`'s id, named after it unless `name` says otherwise.
+def reference(name: str, target: str, *, nullable: bool = False, index: bool = True) -> Column[int]:
+    """Return a new column `name`, a foreign key to the id of the table `target`.
 
     Indexed by default: neither database does that for foreign keys, and deletes need it.
     """
-    column_name = name or f"{target.removesuffix('es' if target.endswith('xes') else 's')}_id"
-    return Column(
-        column_name, BigId, ForeignKey(f"{target}.id"), nullable=nullable, index=index or None
-    )
+    return Column(name, BigId, ForeignKey(f"{target}.id"), nullable=nullable, index=index or None)
+
+
+def one_of(column: str, *words: str) -> CheckConstraint:
+    """Return a rule that `column` holds one of these words. A further one needs a migration."""
+    listed = ", ".join(f"'{word}'" for word in words)
+    return CheckConstraint(f"{column} IN ({listed})", name=column)

@@ -20,6 +20,10 @@ _MIB = 1024 * _KIB
 
 Seconds = float
 
+_LAST_PORT = 65535
+_SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
+_ONLY_FOR_S3 = ("endpoint_url", "region", "prefix", "access_key_id", "secret_access_key")
+
 
 class Section(BaseModel):
     """One table of the file. Unknown keys are refused; secrets may be named by file."""
@@ -33,6 +37,7 @@ class Section(BaseModel):
             return values
         values = dict(values)
         cls._refuse_empty(values)
+        cls._refuse_truth_for_numbers(values)
         for name in cls.names_with_files():
             file_name = values.pop(f"{name}_file", None)
             if file_name is None:
@@ -49,6 +54,14 @@ class Section(BaseModel):
             field = cls.model_fields.get(name.removesuffix("_file"))
             if value == "" and (field is None or field.default != ""):
                 raise ValueError(f"{name} is empty; give it a value, or leave it out")
+
+    @classmethod
+    def _refuse_truth_for_numbers(cls, values: dict[str, Any]) -> None:  # Any: not yet checked
+        # To Python, true is 1; nobody who writes `port = true` means port 1.
+        for name, value in values.items():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field is not None and field.annotation is not bool:
+                raise ValueError(f"{name} can't be true or false")
 
     @classmethod
     def names_with_files(cls) -> tuple[str, ...]:
@@ -124,12 +137,17 @@ class DatabaseConfig(Section):
         if not self.is_sqlite and text.count("@") > 1:
             raise ValueError("url holds more than one @; write %40 for those in the password")
         try:
-            make_url(text)
+            url = make_url(text)
         except (ArgumentError, ValueError):
             raise ValueError(
                 "url can't be understood; it must look like sqlite:///data/davserver.db "
-                "or postgresql://user:password@host:5432/name"
+                "or postgresql://user:password@host:5432/name; several hosts are written as "
+                "postgresql://user:password@/name?host=h1:5432&host=h2:5432"
             ) from None
+        if url.port is not None and not 1 <= url.port <= _LAST_PORT:
+            raise ValueError(f"url names port {url.port}; ports go from 1 to {_LAST_PORT}")
+        if not self.is_sqlite and url.query.get("sslmode", "prefer") not in _SSL_MODES:
+            raise ValueError(f"url must have one of these as its sslmode: {', '.join(_SSL_MODES)}")
         if self.is_sqlite and self.sqlite_path is None:
             raise ValueError(
                 "url must name a file and nothing else, as in sqlite:///data/davserver.db"
@@ -162,9 +180,11 @@ class BlobsConfig(Section):
     addressing: Literal["auto", "path", "virtual"] = "auto"
     access_key_id: SecretStr | None = None
     secret_access_key: SecretStr | None = None
+    ca_bundle: Path | None = None
     part_bytes: int = Field(default=8 * _MIB, ge=5 * _MIB, le=5 * 1024 * _MIB)
     connect_timeout_seconds: Seconds = Field(default=5.0, gt=0, le=300)
     read_timeout_seconds: Seconds = Field(default=30.0, gt=0, le=3600)
+    stall_timeout_seconds: Seconds = Field(default=60.0, gt=0, le=3600)
     attempts: int = Field(default=4, ge=1, le=20)
     connections: int = Field(default=16, ge=1, le=1000)
 
@@ -177,6 +197,10 @@ class BlobsConfig(Section):
         if self.kind != "s3" and self.bucket:
             raise ValueError(
                 f'bucket is set, but kind is "{self.kind}"; set kind to "s3", or take bucket out'
+            )
+        if self.kind != "s3" and (strays := [name for name in _ONLY_FOR_S3 if getattr(self, name)]):
+            raise ValueError(
+                f'{strays[0]} is set, but kind is "{self.kind}"; set kind to "s3", or take it out'
             )
         if (self.access_key_id is None) != (self.secret_access_key is None):
             raise ValueError("access_key_id and secret_access_key go together; set both or neither")
@@ -206,13 +230,6 @@ class SecretsConfig(Section):
         if self.key_file is not None and self.keys is not None:
             raise ValueError("key_file and keys are both set; keep one of them")
         return self
-
-    @property
-    def effective_key_file(self) -> Path | None:
-        """The key file in use: the one named, or the embedded default; None with `keys`."""
-        if self.keys is not None:
-            return None
-        return self.key_file or Path("data/davserver.keys")
 
 
 class LogConfig(Section):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sqlalchemy import literal, select
 
-from storage import keys, migrations
+from storage import key_file, key_register, keys, migrations
 from storage.clock import Clock, system_clock
 from storage.config import Config
 from storage.db import Database
@@ -62,10 +62,11 @@ def open_store(
 
     Raises Misconfigured when a part can't be opened, or the database was not upgraded.
     """
-    keyring = keys.load_keyring(config.secrets)
+    keyring = key_file.load_keyring(config.secrets_in_use)
     database = Database(config.database, clock=clock, random=random)
     try:
         migrations.require_current(database)
+        key_register.register(database, keyring)
         blobs = open_blobs(
             config.blobs, sync=config.database.durability == "full", clock=clock, random=random
         )
@@ -85,17 +86,41 @@ def prepare_embedded(
 
     Does nothing for a database on a server: that one is upgraded when its operator says so.
     """
-    key_file = config.secrets.effective_key_file
-    if config.is_embedded and key_file is not None and not key_file.exists():
-        with _alone_in(key_file.parent):
-            if not key_file.exists():
-                keys.create_key_file(key_file, keys.new_key(random, clock()))
     if config.database.is_sqlite:
         database = Database(config.database, clock=clock, random=random)
         try:
             migrations.upgrade(database)
+            _make_first_key(config, database, clock, random)
         finally:
             database.close()
+
+
+def require_database(config: Config) -> None:
+    """Refuse to go on where no database has been made, so that looking makes none.
+
+    Raises Misconfigured. Whether a database on a server exists, only the server can tell.
+    """
+    path = config.database.sqlite_path
+    if path is not None and not path.exists():
+        raise Misconfigured(
+            f"There is no database at {path}; start the server first, or name the configuration "
+            "with --config."
+        )
+
+
+def _make_first_key(config: Config, database: Database, clock: Clock, random: RandomBytes) -> None:
+    path = config.secrets_in_use.key_file
+    if not config.is_embedded or path is None or path.exists():
+        return
+    with _alone_in(path.parent):
+        if path.exists():
+            return
+        if needed := database.read(key_register.list_needed):
+            raise Misconfigured(
+                f"The key file {path} is gone, and with it {needed[0]}, by which secrets in the "
+                "database were sealed: put the file back from your copy."
+            )
+        key_file.create_key_file(path, keys.new_key(random, clock()), random=random)
 
 
 @contextlib.contextmanager

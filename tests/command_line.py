@@ -12,10 +12,14 @@ from click.testing import CliRunner, Result
 
 from davserver.cli import main
 from storage.audit import COMMAND_LINE
+from storage.clock import system_clock
 from storage.config import load_config
 from storage.db import Database, Tx
 from storage.identity import accounts, devices
 from storage.identity.devices import Surface
+from storage.key_file import create_key_file
+from storage.keys import new_key
+from storage.randomness import system_random
 from storage.scopes import Scope
 
 
@@ -46,6 +50,13 @@ class CommandLine:
         """Begin with an upgraded database, as making one anew takes a moment in every test."""
         (self.folder / "data").mkdir(mode=0o700)
         shutil.copyfile(template, self.folder / "data" / "davserver.db")
+        key = new_key(system_random, system_clock())
+        create_key_file(self.folder / "data" / "davserver.keys", key)
+
+    def use_empty_database(self) -> None:
+        """Begin with a database that has no schema yet."""
+        (self.folder / "data").mkdir(mode=0o700)
+        (self.folder / "data" / "davserver.db").touch(mode=0o600)
 
     def write(self, act: Any) -> Any:
         """Do something to the database behind the command line's back."""

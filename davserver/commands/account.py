@@ -68,7 +68,7 @@ def create(
 @pass_session
 def list_(session: Session, as_json: bool) -> None:
     """List all accounts."""
-    with session.store() as store:
+    with session.existing_store() as store:
         found = store.database.read(accounts.list_accounts)
     if as_json:
         print_json(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import sys
@@ -24,7 +23,8 @@ from davserver.output import (
     to_json,
 )
 from davserver.session import Session, pass_session
-from storage.audit import SERVER_CHAIN, Head, Verdict, iter_events, list_events, verify
+from storage.audit import SERVER_CHAIN, iter_events, list_events
+from storage.audit_chain import Head, Verdict, verify
 from storage.errors import Invalid
 
 _CSV_COLUMNS = (
@@ -46,7 +46,7 @@ def audit() -> None:
 @pass_session
 def tail(session: Session, lines: int, as_json: bool) -> None:
     """Show the newest events, the newest last."""
-    with session.store() as store:
+    with session.existing_store() as store:
         events = store.database.read(lambda tx: list_events(tx, limit=lines))[::-1]
     if as_json:
         print_json(events)
@@ -75,11 +75,8 @@ def tail(session: Session, lines: int, as_json: bool) -> None:
 @pass_session
 def export(session: Session, form: str, as_json: bool) -> None:
     """Write every event to standard output, oldest first."""
-    with (
-        session.store() as store,
-        store.database.reading() as tx,
-        contextlib.closing(iter_events(tx)) as events,  # the reader may leave before the end
-    ):
+    with session.existing_store() as store:
+        events = iter_events(store.database)
         if as_json:
             print_json_array(events)
         elif form == "csv":
@@ -101,7 +98,7 @@ def export(session: Session, form: str, as_json: bool) -> None:
 def verify_(session: Session, against: Path | None, as_json: bool) -> None:
     """Check every link of the chain, and name each event that was changed, removed or moved."""
     noted = _read_heads(against) if against is not None else ()
-    with session.store() as store, store.database.reading() as tx:
+    with session.existing_store() as store, store.database.reading() as tx:
         verdict = verify(tx, against=noted)
     if as_json:
         print_json(_plain(verdict))

@@ -24,13 +24,13 @@ from sqlalchemy import (
     text,
 )
 
-from storage.schema import BigId, UtcTime, metadata, numbered_table, reference
+from storage.schema import BigId, UtcTime, exact, metadata, numbered_table, one_of, reference
 
 spaces = numbered_table(
     "spaces",
-    reference("accounts", index=False),
+    reference("account_id", "accounts", index=False),
     Column("kind", String(24), nullable=False),
-    reference("mailboxes", nullable=True, index=False),
+    reference("mailbox_id", "mailboxes", nullable=True, index=False),
     Column("change_seq", BigInteger, nullable=False, server_default="0"),
     Column("compacted_seq", BigInteger, nullable=False, server_default="0"),
     Column("created_at", UtcTime, nullable=False),
@@ -43,11 +43,13 @@ spaces = numbered_table(
         postgresql_where=text("mailbox_id IS NULL"),
     ),
     Index("uq_spaces_mailbox_id", "mailbox_id", unique=True),
+    one_of("kind", "account_drive", "mailbox_personal"),
+    CheckConstraint("(kind = 'mailbox_personal') = (mailbox_id IS NOT NULL)", name="mailbox"),
 )
 
 blobs = numbered_table(
     "blobs",
-    Column("storage_key", String(64), nullable=False, unique=True),
+    Column("storage_key", exact(64), nullable=False, unique=True),
     Column("size", BigInteger, nullable=False),
     # On the blob and not on its nodes, as a copy shares it.
     Column("sha256", LargeBinary(32)),
@@ -55,21 +57,22 @@ blobs = numbered_table(
     Column("md5", LargeBinary(16)),
     Column("encryption", Text),  # how it is sealed; null: as it came
     Column("scan_status", String(16), nullable=False, server_default="none"),
-    Column("state", String(16), nullable=False),
+    Column("state", exact(16), nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Index("ix_blobs_state_created_at", "state", "created_at"),
+    one_of("state", "pending", "stored", "orphan"),
 )
 
 nodes = numbered_table(
     "nodes",
-    reference("spaces", index=False),
-    reference("nodes", "parent_id", nullable=True, index=False),  # null: the root of its space
-    Column("name", String(255), nullable=False),  # NFC
+    reference("space_id", "spaces", index=False),
+    reference("parent_id", "nodes", nullable=True, index=False),  # null: the root of its space
+    Column("name", exact(255), nullable=False),  # NFC
     # The same name as listings need it, so that they copy instead of encode.
-    Column("name_href", String(2400), nullable=False),
+    Column("name_href", Text, nullable=False),
     Column("name_xml", String(1600)),  # null: the same as the name
     Column("kind", String(8), nullable=False),
-    reference("blobs", nullable=True),
+    reference("blob_id", "blobs", nullable=True),
     Column("size", BigInteger, nullable=False, server_default="0"),
     Column("content_type", String(128)),
     Column("etag", String(64), nullable=False),
@@ -84,7 +87,7 @@ nodes = numbered_table(
     Column("deleted_at", UtcTime),
     Column("delete_batch", BigInteger),
     Column("original_parent_id", BigId),
-    CheckConstraint("kind IN ('folder', 'file')", name="kind"),
+    one_of("kind", "folder", "file"),
     CheckConstraint("kind = 'folder' OR blob_id IS NOT NULL OR size = 0", name="bytes"),
     # Siblings are unique among the living; a path is resolved through this index.
     Index(
@@ -111,12 +114,27 @@ nodes = numbered_table(
         sqlite_where=text("deleted_at IS NOT NULL"),
         postgresql_where=text("deleted_at IS NOT NULL"),
     ),
+    # What was deleted together is restored together.
+    Index(
+        "ix_nodes_delete_batch",
+        "space_id",
+        "delete_batch",
+        sqlite_where=text("deleted_at IS NOT NULL"),
+        postgresql_where=text("deleted_at IS NOT NULL"),
+    ),
+    # What has been in any trash too long.
+    Index(
+        "ix_nodes_deleted_at",
+        "deleted_at",
+        sqlite_where=text("deleted_at IS NOT NULL"),
+        postgresql_where=text("deleted_at IS NOT NULL"),
+    ),
 )
 
 versions = numbered_table(
     "versions",
-    reference("nodes"),
-    reference("blobs", nullable=True),
+    reference("node_id", "nodes"),
+    reference("blob_id", "blobs", nullable=True),
     Column("size", BigInteger, nullable=False),
     Column("etag", String(64), nullable=False),
     Column("mtime", UtcTime, nullable=False),
@@ -126,14 +144,14 @@ versions = numbered_table(
 
 uploads = numbered_table(
     "uploads",
-    reference("spaces"),
-    reference("devices", index=False),
-    Column("name", String(255), nullable=False),  # the client's id for it
+    reference("space_id", "spaces"),
+    reference("device_id", "devices", index=False),
+    Column("name", exact(255), nullable=False),  # the client's id for it
     Column("target", Text),
     Column("size", BigInteger),
     Column("reserved_bytes", BigInteger, nullable=False, server_default="0"),
     Column("s3_upload_id", String(1024)),
-    reference("blobs", nullable=True),
+    reference("blob_id", "blobs", nullable=True),
     Column("state", String(16), nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False, index=True),
@@ -147,21 +165,22 @@ uploads = numbered_table(
         sqlite_where=text("state = 'initiated'"),
         postgresql_where=text("state = 'initiated'"),
     ),
+    one_of("state", "initiated", "completed", "aborted", "expired"),
 )
 
 upload_parts = Table(
     "upload_parts",
     metadata,
     Column("upload_id", BigId, ForeignKey("uploads.id", ondelete="CASCADE"), primary_key=True),
-    Column("name", String(64), primary_key=True),
-    reference("blobs"),
+    Column("name", exact(64), primary_key=True),
+    reference("blob_id", "blobs"),
     Column("size", BigInteger, nullable=False),
     Column("created_at", UtcTime, nullable=False),
 )
 
 share_links = numbered_table(
     "share_links",
-    reference("nodes"),
+    reference("node_id", "nodes"),
     Column("token_hash", LargeBinary(32), nullable=False, unique=True),
     Column("expires_at", UtcTime),
     Column("max_downloads", Integer),
@@ -174,23 +193,30 @@ share_links = numbered_table(
 locks = Table(
     "locks",
     metadata,
-    Column("token", String(64), primary_key=True),
-    reference("spaces"),
-    reference("nodes"),  # never a mere path: LOCK there makes an empty file, RFC 4918 §7.3
+    Column("token", exact(64), primary_key=True),
+    reference("space_id", "spaces"),
+    reference(
+        "node_id", "nodes"
+    ),  # never a mere path: LOCK there makes an empty file, RFC 4918 §7.3
     Column("scope", String(16), nullable=False),
     Column("depth", String(8), nullable=False),
     Column("owner_xml", Text, nullable=False, server_default=""),
-    reference("devices"),
+    reference("device_id", "devices"),
     Column("created_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False, index=True),
+    one_of("scope", "exclusive", "shared"),
+    one_of("depth", "0", "infinity"),
 )
 
 dead_properties = Table(
     "dead_properties",
     metadata,
     Column("node_id", BigId, ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True),
-    Column("namespace", String(512), primary_key=True),
-    Column("name", String(255), primary_key=True),
+    # Clients choose both names, as long as they like; an index entry has an upper limit. This is
+    # the SHA-256 of the namespace, a NUL and the name, none of which can hold a NUL.
+    Column("name_hash", LargeBinary(32), primary_key=True),
+    Column("namespace", Text, nullable=False),
+    Column("name", Text, nullable=False),
     Column("xml", Text, nullable=False),
 )
 
@@ -201,9 +227,9 @@ changes = Table(
     Column("seq", BigInteger, primary_key=True),
     Column("node_id", BigId, nullable=False),  # no foreign key: it outlives the node
     Column("parent_id", BigId),
-    Column("name", String(255), nullable=False),
+    Column("name", exact(255), nullable=False),
     Column("from_parent_id", BigId),
-    Column("from_name", String(255)),
+    Column("from_name", exact(255)),
     Column("kind", String(16), nullable=False),
     Column("credential", String(64)),
     Column("at", UtcTime, nullable=False),
@@ -213,7 +239,7 @@ usage = Table(
     "usage",
     metadata,
     Column("space_id", BigId, ForeignKey("spaces.id"), primary_key=True),
-    reference("accounts", index=False),
+    reference("account_id", "accounts", index=False),
     Column("used_bytes", BigInteger, nullable=False, server_default="0"),
     Column("reserved_bytes", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("account_id", "space_id"),

@@ -83,38 +83,28 @@ def issue(
     """
     label = clean_name(label, what="A label", field="label")
     check_device_scopes(scopes, is_bound_to_mailbox=mailbox_id is not None)
-    expires_at = _expiry(tx.now, expires_in_days)
-    secret = new_secret(tx.random, SECRET_PREFIX)
-    row = tx.connection.execute(
-        insert(devices)
-        .values(
-            account_id=account_id,
-            mailbox_id=mailbox_id,
-            label=label,
-            scopes=tuple(scopes),
-            secret_hash=hash_secret(secret),
-            issued_via=via,
-            issued_by_type=actor.type,
-            issued_by_id=actor.id,
-            issued_by_label=actor.label,
-            created_at=tx.now,
-            expires_at=expires_at,
-        )
-        .returning(*_SHOWN)
-    ).one()
-    device = _device(row)
+    device, secret = _insert(
+        tx,
+        account_id=account_id,
+        mailbox_id=mailbox_id,
+        label=label,
+        scopes=scopes,
+        expires_at=_expiry(tx.now, expires_in_days),
+        via=via,
+        actor=actor,
+    )
     metadata = {"scopes": sorted(scopes), "via": via, "mailbox_id": mailbox_id}
     _record(tx, device, "device:secret:issued", actor, metadata)
     return device, secret
 
 
 def revoke(
-    tx: Tx, *, account_id: int, device_id: int, reason: str, actor: Actor
+    tx: Tx, *, account_id: int | None = None, device_id: int, reason: str, actor: Actor
 ) -> tuple[Device, bool]:
     """End a device for good; return it, and whether it was still alive.
 
-    Doing it twice changes nothing. Raises NotFound when the account has no such device, Invalid
-    for a reason that is none.
+    Doing it twice changes nothing. Raises NotFound when there is no such device, or not in the
+    account that is named, Invalid for a reason that is none.
     """
     reason = clean_name(reason, what="A reason", field="reason")
     device = get(tx, account_id=account_id, device_id=device_id)
@@ -131,28 +121,108 @@ def revoke(
     return device, True
 
 
-def get(tx: Tx, *, account_id: int, device_id: int) -> Device:
-    """Return a device of this account. Raises NotFound, also for another account's."""
+def rename(
+    tx: Tx, *, account_id: int | None = None, device_id: int, label: str, actor: Actor
+) -> Device:
+    """Give a device another label; return it. Raises NotFound, and Invalid for no label."""
+    label = clean_name(label, what="A label", field="label")
+    before = get(tx, account_id=account_id, device_id=device_id)
+    if before.label == label:
+        return before
+    row = tx.connection.execute(
+        update(devices).where(devices.c.id == device_id).values(label=label).returning(*_SHOWN)
+    ).one()
+    device = _device(row)
+    _record(tx, device, "device:label:changed", actor, {"before": before.label})
+    return device
+
+
+def rotate(
+    tx: Tx, *, account_id: int | None = None, device_id: int, via: Surface, actor: Actor
+) -> tuple[Device, str]:
+    """Replace a device by one with a new secret and all else alike; the old one ends at once.
+
+    A life that was limited begins anew with the same length. Raises NotFound, and Invalid for a
+    device that is revoked.
+    """
+    old = get(tx, account_id=account_id, device_id=device_id)
+    _, was_alive = revoke(tx, device_id=device_id, reason="rotated", actor=actor)
+    if not was_alive:
+        raise Invalid(f"Device {device_id} is revoked. Issue a new one.", field="device_id")
+    life = None if old.expires_at is None else old.expires_at - old.created_at
+    new, secret = _insert(
+        tx,
+        account_id=old.account_id,
+        mailbox_id=old.mailbox_id,
+        label=old.label,
+        scopes=old.scopes,
+        expires_at=None if life is None else tx.now + life,
+        via=via,
+        actor=actor,
+        rotated_from=old.id,
+    )
+    _record(tx, new, "device:secret:rotated", actor, {"rotated_from": old.id})
+    return new, secret
+
+
+def get(tx: Tx, *, account_id: int | None = None, device_id: int) -> Device:
+    """Return a device, of this account if one is named.
+
+    Raises NotFound, also for another account's.
+    """
     missing = NotFound(f"There is no device {device_id}. See: davserver device list")
     if not 0 < device_id <= _LARGEST_ID:
         raise missing  # no database can even be asked for it
-    row = tx.connection.execute(
-        _query().where(devices.c.account_id == account_id, devices.c.id == device_id)
-    ).one_or_none()
+    query = _query(account_id).where(devices.c.id == device_id)
+    row = tx.connection.execute(query).one_or_none()
     if row is None:
         raise missing
     return _device(row)
 
 
-def list_devices(tx: Tx, *, account_id: int) -> list[Device]:
-    """Return every device of an account, whatever its state, oldest first."""
-    query = _query().where(devices.c.account_id == account_id).order_by(devices.c.id)
+def list_devices(tx: Tx, *, account_id: int | None = None) -> list[Device]:
+    """Return every device, or every one of an account, whatever its state, oldest first."""
+    query = _query(account_id).order_by(devices.c.id)
     return [_device(row) for row in tx.connection.execute(query)]
 
 
 def hash_secret(secret: str) -> bytes:
     """Return what is kept of a secret, and what it is found by."""
     return hashlib.sha256(secret.encode()).digest()
+
+
+def _insert(
+    tx: Tx,
+    *,
+    account_id: int,
+    mailbox_id: int | None,
+    label: str,
+    scopes: frozenset[Scope],
+    expires_at: datetime | None,
+    via: Surface,
+    actor: Actor,
+    rotated_from: int | None = None,
+) -> tuple[Device, str]:
+    secret = new_secret(tx.random, SECRET_PREFIX)
+    row = tx.connection.execute(
+        insert(devices)
+        .values(
+            account_id=account_id,
+            mailbox_id=mailbox_id,
+            label=label,
+            scopes=tuple(scopes),
+            secret_hash=hash_secret(secret),
+            issued_via=via,
+            issued_by_type=actor.type,
+            issued_by_id=actor.id,
+            issued_by_label=actor.label,
+            created_at=tx.now,
+            expires_at=expires_at,
+            rotated_from=rotated_from,
+        )
+        .returning(*_SHOWN)
+    ).one()
+    return _device(row), secret
 
 
 def _expiry(now: datetime, days: int | None) -> datetime | None:
@@ -174,8 +244,9 @@ def _record(
     record(tx, event, account_id=device.account_id)
 
 
-def _query() -> Select[Any]:
-    return select(*_SHOWN)
+def _query(account_id: int | None) -> Select[Any]:
+    query = select(*_SHOWN)
+    return query if account_id is None else query.where(devices.c.account_id == account_id)
 
 
 def _device(row: Row[Any]) -> Device:

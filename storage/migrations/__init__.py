@@ -13,10 +13,11 @@ from alembic import command
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
 
 from storage.db import Database, Tx
 from storage.errors import Misconfigured
+
+_SCRIPTS = Path(__file__).parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +42,23 @@ def read_status(database: Database) -> SchemaStatus:
     return database.read(_status)
 
 
-def upgrade(database: Database) -> SchemaStatus:
+def upgrade(database: Database, *, scripts: Path = _SCRIPTS) -> SchemaStatus:
     """Take the database to the newest schema, in one transaction, and say where it stood.
 
-    Two that start at once come one after the other, and the second finds nothing to do.
+    Two that start at once come one after the other, however long the first takes, and the second
+    finds nothing to do. `scripts` is Alembic's folder; a test may have one of its own.
     """
 
     def act(tx: Tx) -> SchemaStatus:
-        if not tx.is_sqlite:  # rebuilding a large table may take longer than any request
-            tx.connection.execute(text("SET LOCAL statement_timeout = 0"))
-            tx.connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         tx.serialise_on("migrations", 0)
-        before = _status(tx)
+        before = _status(tx, scripts)
         if not before.is_current:
-            config = _alembic_config()
+            config = _alembic_config(scripts)
             config.attributes["connection"] = tx.connection
             command.upgrade(config, "head")
         return before
 
-    return database.write(act)
+    return database.rebuild(act)
 
 
 def require_current(database: Database) -> None:
@@ -76,8 +75,8 @@ def require_current(database: Database) -> None:
         )
 
 
-def _status(tx: Tx) -> SchemaStatus:
-    scripts = ScriptDirectory.from_config(_alembic_config())
+def _status(tx: Tx, folder: Path = _SCRIPTS) -> SchemaStatus:
+    scripts = ScriptDirectory.from_config(_alembic_config(folder))
     newest = scripts.get_current_head()
     assert newest is not None  # the first step is part of the package
     current = MigrationContext.configure(tx.connection).get_current_revision()
@@ -91,7 +90,7 @@ def _status(tx: Tx) -> SchemaStatus:
     return SchemaStatus(current=current, newest=newest, pending=tuple(reversed(behind)))
 
 
-def _alembic_config() -> AlembicConfig:
+def _alembic_config(folder: Path) -> AlembicConfig:
     config = AlembicConfig()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
     return config

@@ -4,7 +4,8 @@ from alembic import context
 
 import storage.audit
 import storage.drive.tables
-import storage.identity.tables  # noqa: F401 (importing registers the tables)
+import storage.identity.tables
+import storage.key_register  # noqa: F401 (importing registers the tables)
 from storage.schema import metadata
 
 connection = context.config.attributes["connection"]

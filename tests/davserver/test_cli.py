@@ -111,7 +111,8 @@ def test_the_option_wins_over_the_environment(bare_command_line, monkeypatch):
 
 def test_without_a_configuration_all_is_kept_in_the_folder_data(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert CliRunner().invoke(main, ["account", "list"]).exit_code == 0
+    words = ["account", "create", "home", "--owner", "alice@example.org"]
+    assert CliRunner().invoke(main, words).exit_code == 0
     assert {path.name for path in (tmp_path / "data").iterdir()} == {
         "blobs",
         "davserver.db",
@@ -130,8 +131,10 @@ def test_what_the_system_refuses_is_a_sentence_too(bare_command_line):
 
 def test_a_mistake_of_ours_is_logged_without_secrets_and_owned(home):
     secret = "dsync_" + "x" * 38
-    home.write(lambda tx: tx.connection.exec_driver_sql(f"UPDATE accounts SET status = '{secret}'"))
-    result = home("account", "list")
+    home.issue_device(1)
+    statement = f"UPDATE devices SET issued_via = '{secret}'"
+    home.write(lambda tx: tx.connection.exec_driver_sql(statement))
+    result = home("device", "list")
     assert result.exit_code == 1
     assert "ValueError" in result.stderr
     assert "x" * 38 not in result.stderr
@@ -152,8 +155,9 @@ def test_a_refusal_reads_the_same_from_both_programs(tmp_path):
 
 
 def test_json_is_all_that_a_real_process_prints(tmp_path):
-    result = run_process("account", "list", "--json", folder=tmp_path)
-    assert (result.returncode, result.stdout, result.stderr) == (0, "[]\n", "")
+    result = run_process("config", "check", "--json", folder=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads(result.stdout) == {"ok": True, "embedded": True}
 
 
 def test_a_reader_that_leaves_early_is_no_error_to_tell(home):

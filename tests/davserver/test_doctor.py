@@ -116,7 +116,7 @@ def test_a_database_that_was_not_upgraded_is_bad(bare_command_line, postgres):
     )
     status, found = diagnose(bare_command_line)
     postgres.drop_database(name)
-    assert (status, found["database"][0], found["schema"][0]) == (1, "ok", "bad")
+    assert (status, found["database"][0], found["schema"][0]) == (1, "warning", "bad")
     assert found["schema"][1].endswith("make a backup, then run: davserver db upgrade")
 
 
@@ -126,6 +126,15 @@ def test_a_postgresql_that_answers_is_good(bare_command_line, postgres_database_
     status, found = diagnose(bare_command_line)
     assert (status, found["schema"][0], found["clock"][0]) == (0, "ok", "ok")
     assert found["database"][1].startswith("PostgreSQL ")
+
+
+def test_a_postgresql_that_may_lose_data_is_warned_of(bare_command_line, postgres_database_config):
+    # The tests' own server lives for one run only, and saves itself the trouble.
+    url = postgres_database_config.url.get_secret_value()
+    bare_command_line.configure(f'[database]\nurl = "{url}"\n[secrets]\nkeys = "{KEY}"\n')
+    _, found = diagnose(bare_command_line)
+    assert found["database"][0] == "warning"
+    assert "fsync and full_page_writes off" in found["database"][1]
 
 
 def test_a_database_that_is_away_is_bad(bare_command_line):
@@ -204,10 +213,10 @@ def with_bucket(command_line, bucket, url):
     )
 
 
-def test_a_bucket_that_can_be_used_is_good(started, s3):
+def test_a_bucket_that_can_be_used_is_good(command_line, s3):
     bucket = s3.new_bucket()
-    with_bucket(started, bucket, s3.url)
-    status, found = diagnose(started)
+    with_bucket(command_line, bucket, s3.url)
+    status, found = diagnose(command_line)
     assert (status, found["blobs"]) == (
         0,
         ("ok", f"bucket {bucket} at {s3.url}: put, get, delete work"),
@@ -325,3 +334,14 @@ def test_no_secret_is_shown_however_bad_it_is(bare_command_line):
         result = bare_command_line(*words)
         assert result.exit_code == 1
         assert "planted" not in result.output
+
+
+def test_a_key_that_something_was_sealed_by_must_be_at_hand(started):
+    key_file = started.folder / "data" / "davserver.keys"
+    key_id = key_file.read_text().splitlines()[-1].split()[0]
+    key_file.unlink()
+    status, found = diagnose(started)
+    assert (status, found["sealing keys"]) == (
+        1,
+        ("bad", f"{key_id} missing: put back from your copy of the key file"),
+    )

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 from sqlalchemy import delete, select, update
 
@@ -5,15 +7,15 @@ from storage.audit import (
     Actor,
     Category,
     Event,
-    Head,
     Target,
     audit_events,
     audit_heads,
     iter_events,
     list_events,
     record,
-    verify,
 )
+from storage.audit_chain import Head, verify
+from storage.db import Database
 from storage.errors import Invalid
 
 ALICE = Actor(type="user", id=1, label="alice@example.org", ip="192.0.2.1", request_id="r1")
@@ -133,12 +135,71 @@ def test_reordered_rows_are_found(five_rows):
     assert any("moved" in what for _, what in faults_of(five_rows))
 
 
-def test_an_event_whose_content_was_pruned_by_age_still_verifies(database):
+def test_an_event_whose_content_was_pruned_by_age_still_verifies(database, clock):
     api_call = an_event(category=Category.API)
     for event in (api_call, an_event(2)):
         database.write(lambda tx, event=event: record(tx, event, account_id=7))
     empty_content(database, seq=1)
+    clock.advance(days=91)
     assert faults_of(database) == []
+
+
+def test_an_api_event_that_was_emptied_too_early_is_found(database, clock):
+    api_call = an_event(category=Category.API)
+    database.write(lambda tx: record(tx, api_call, account_id=7))
+    empty_content(database, seq=1)
+    assert faults_of(database) == [(1, "was emptied, though it is from 2026-03-01: too early")]
+    assert faults_of(database, pruned_before=clock.now + timedelta(days=1)) == []
+
+
+@pytest.mark.parametrize("column", ["hash", "prev_hash", "content_hash"])
+@pytest.mark.parametrize("seq", [3, 5], ids=["middle", "last"])
+def test_one_changed_hash_is_one_fault(five_rows, column, seq):
+    change = update(audit_events).where(audit_events.c.seq == seq).values({column: bytes(32)})
+    tamper(five_rows, change)
+    assert faults_of(five_rows) == [(seq, "was changed after it was written")]
+
+
+@pytest.mark.parametrize("account_id", [None, 7])
+def test_an_export_leaves_no_connection_held(five_rows, account_id):
+    events = iter_events(five_rows, account_id=account_id)
+    next(events)
+    assert five_rows.engine.pool.checkedout() == 0
+
+
+NUL = "nul \0 inside"
+
+
+@pytest.mark.parametrize("text", [NUL, "half \ud83d", "x" * 5000], ids=["nul", "half", "long"])
+def test_no_text_of_a_stranger_keeps_an_event_out(database, text):
+    actor = Actor("user", 1, text, ip=text, user_agent=text, request_id=text)
+    event = an_event(actor=actor, metadata={text: [text, {"deep": text}]})
+    database.write(lambda tx: record(tx, event, account_id=7))
+    assert faults_of(database) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"action": f"a:b:{'c' * 64}"},
+        {"actor": Actor("t" * 17, 1, "label")},
+        {"target": Target("t" * 25, 1, "label")},
+    ],
+    ids=["action", "actor", "target"],
+)
+def test_a_word_too_long_to_keep_is_refused_alike(database, changes):
+    with pytest.raises(Invalid):
+        database.write(lambda tx: record(tx, an_event(**changes), account_id=7))
+
+
+def test_one_accounts_events_are_read_in_the_order_of_an_index(sqlite_database_config):
+    database = Database(sqlite_database_config)
+    query = "SELECT * FROM audit_events WHERE account_id = 7 ORDER BY seq DESC LIMIT 50"
+    plan = database.read(
+        lambda tx: str(tx.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}").all())
+    )
+    database.close()
+    assert "TEMP B-TREE" not in plan
 
 
 def test_an_emptied_security_event_is_found(five_rows):
@@ -166,7 +227,7 @@ def test_accounts_have_chains_of_their_own(database):
 def test_a_listing_shows_one_account_only(database):
     for account_id in (7, 8):
         database.write(lambda tx, a=account_id: record(tx, an_event(), account_id=a))
-    events = database.read(lambda tx: list(iter_events(tx, account_id=8)))
+    events = list(iter_events(database, account_id=8))
     assert [event["account_id"] for event in events] == [8]
 
 

@@ -13,11 +13,10 @@ from storage.audit import (
     Event,
     Target,
     audit_events,
-    iter_events,
     list_events,
     record,
-    verify,
 )
+from storage.audit_chain import verify
 from storage.db import Database
 from storage.errors import Invalid
 
@@ -120,26 +119,6 @@ def test_a_strange_name_is_recorded_all_the_same(database, label):
     event = Event(Category.SECURITY, "signin:password:refused", actor, Target("user", None, label))
     database.write(lambda tx: record(tx, event))
     assert database.read(verify).faults == ()
-
-
-def test_a_listing_left_half_read_leaves_nothing_open(database):
-    for _ in range(3):
-        database.write(lambda tx: record(tx, an_event()))
-    with database.reading() as tx:
-        events = iter_events(tx)
-        next(events)
-        events.close()
-    assert database.engine.pool.checkedout() == 0
-
-
-def test_reading_one_by_one_changes_nothing_for_what_follows(database):
-    database.write(lambda tx: record(tx, an_event()))
-
-    def act(tx):
-        list(iter_events(tx))
-        return tx.connection.get_execution_options().get("yield_per")
-
-    assert database.read(act) is None
 
 
 def test_a_listing_is_newest_first(database):

@@ -16,7 +16,8 @@ PORT_RANGE = "[server] port must be a whole number from 0 to 65535."
 LEVELS = '[log] level must be "debug", "info", "warning" or "error".'
 URL_FORM = (
     "[database] url can't be understood; it must look like sqlite:///data/davserver.db "
-    "or postgresql://user:password@host:5432/name."
+    "or postgresql://user:password@host:5432/name; several hosts are written as "
+    "postgresql://user:password@/name?host=h1:5432&host=h2:5432."
 )
 SQLITE_FORM = "[database] url must name a file and nothing else, as in sqlite:///data/davserver.db."
 PUBLIC_URL_FORM = "[server] public_url must be a whole address such as https://drive.example.org."
@@ -28,8 +29,12 @@ ENDPOINT_FORM = (
 PREFIX_FORM = '[blobs] prefix must look like "davserver/": no slash first, one last.'
 PAIR_OF_KEYS = "[blobs] access_key_id and secret_access_key go together; set both or neither."
 NO_KEY_FILE = (
-    "[secrets] key_file (or keys) must be set once the database or the blobs live elsewhere; "
+    "[secrets] key_file (or keys) must be set with PostgreSQL or S3; "
     "make one with: davserver keys new FILE."
+)
+SSL_MODES = (
+    "[database] url must have one of these as its sslmode: disable, allow, prefer, require, "
+    "verify-ca, verify-full."
 )
 
 REFUSED = {
@@ -44,6 +49,31 @@ REFUSED = {
     "port-in-words": (
         '[server]\nport = "http"',
         PORT_RANGE,
+    ),
+    "port-true": ("[server]\nport = true", "[server] port can't be true or false."),
+    "seconds-false": (
+        "[database]\nbusy_timeout_seconds = false",
+        "[database] busy_timeout_seconds can't be true or false.",
+    ),
+    "sslmode-that-is-none": (
+        '[database]\nurl = "postgresql://u@db/d?sslmode=yes"\n[secrets]\nkey_file = "/k"',
+        SSL_MODES,
+    ),
+    "database-port-too-high": (
+        '[database]\nurl = "postgresql://u@db:70000/d"\n[secrets]\nkey_file = "/k"',
+        "[database] url names port 70000; ports go from 1 to 65535.",
+    ),
+    "database-among-the-blobs": (
+        '[database]\nurl = "sqlite:///files/deep/a.db"\n[blobs]\npath = "files"',
+        "[database] url names a file in the folder of the blobs; give it a folder of its own.",
+    ),
+    "endpoint-of-a-disk": (
+        '[blobs]\nendpoint_url = "https://s3.example.org"',
+        '[blobs] endpoint_url is set, but kind is "disk"; set kind to "s3", or take it out.',
+    ),
+    "s3-keys-of-a-disk": (
+        '[blobs]\naccess_key_id = "a"\nsecret_access_key = "b"',
+        '[blobs] access_key_id is set, but kind is "disk"; set kind to "s3", or take it out.',
     ),
     "port-with-a-fraction": (
         "[server]\nport = 80.5",
@@ -152,6 +182,14 @@ REFUSED = {
     "read-timeout-zero": (
         "[blobs]\nread_timeout_seconds = 0",
         "[blobs] read_timeout_seconds must be a number above 0 and at most 3600.",
+    ),
+    "stall-timeout-zero": (
+        "[blobs]\nstall_timeout_seconds = 0",
+        "[blobs] stall_timeout_seconds must be a number above 0 and at most 3600.",
+    ),
+    "ca-bundle-not-a-path": (
+        "[blobs]\nca_bundle = 5",
+        "[blobs] ca_bundle must be a path, in quotes.",
     ),
     "no-attempts": (
         "[blobs]\nattempts = 0",
@@ -318,7 +356,8 @@ def secret_file(tmp_path):
 
 
 def test_a_secret_may_come_from_a_file(tmp_path, secret_file):
-    text = f'[blobs]\naccess_key_id = "a"\nsecret_access_key_file = "{secret_file}"'
+    text = f'{S3}access_key_id = "a"\nsecret_access_key_file = "{secret_file}"\n'
+    text += '[secrets]\nkey_file = "/k"'
     blobs = load_config(written(tmp_path, text)).blobs
     assert blobs.secret_access_key == SecretStr("hunter2")
 
@@ -511,7 +550,7 @@ def test_a_key_file_apart_is_taken(tmp_path):
 
 def test_keys_from_the_environment_lie_in_no_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("DAVSERVER_SECRETS__KEYS", "k:v")
-    assert load_config(written(tmp_path, POSTGRESQL)).secrets.effective_key_file is None
+    assert load_config(written(tmp_path, POSTGRESQL)).secrets_in_use.key_file is None
 
 
 def test_an_embedded_set_up_may_keep_its_key_beside_its_data(tmp_path):

@@ -656,3 +656,16 @@ def test_rows_that_were_left_half_read_give_their_connection_back(counters):
 def test_a_mistake_while_rows_are_taken_is_no_outage(postgres_database):
     with pytest.raises(ProgrammingError), postgres_database.reading() as tx:
         fail_by_mistake(tx)
+
+
+@pytest.mark.parametrize(("durability", "state"), [("full", "on"), ("relaxed", "off")])
+def test_postgresql_syncs_as_durability_says(
+    postgres_database_config, open_database, durability, state
+):
+    database = open_database(postgres_database_config, durability=durability)
+    assert scalar(database, "SHOW synchronous_commit") == state
+
+
+def test_settings_that_risk_the_data_are_named(postgres_database):
+    # The tests' own server lives for one run only, and saves itself the trouble.
+    assert postgres_database.read(describe).unsafe_settings == ("fsync", "full_page_writes")

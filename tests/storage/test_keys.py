@@ -8,12 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from storage.errors import Misconfigured, Unreadable
+from storage.key_file import add_key, create_key_file, load_keyring
 from storage.keys import (
     Key,
     Keyring,
     Place,
-    create_key_file,
-    load_keyring,
     new_key,
     seal,
     sealing_key_id,
@@ -324,3 +323,28 @@ def test_bad_keys_from_the_environment_are_refused():
     with pytest.raises(Misconfigured) as refused:
         load_keyring(SecretsConfig(keys="hunter2"))
     assert refused.value.message == f"[secrets] keys, line 1: {LINE_FORM}"
+
+
+# --- A further key ------------------------------------------------------------------------------
+
+
+def test_an_added_key_leads_and_the_others_stay(tmp_path):
+    create_key_file(tmp_path / "keys", KEY)
+    add_key(tmp_path / "keys", OTHER_KEY)
+    assert load(tmp_path / "keys") == Keyring(OTHER_KEY, (KEY,))
+
+
+def test_a_file_with_an_added_key_is_its_owners_alone(tmp_path):
+    create_key_file(tmp_path / "keys", KEY)
+    add_key(tmp_path / "keys", OTHER_KEY)
+    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in tmp_path.iterdir()] == ["keys"]
+
+
+def test_where_there_are_no_hard_links_a_key_file_is_made_all_the_same(tmp_path, monkeypatch):
+    def no_links(_path, _target):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("pathlib.Path.hardlink_to", no_links)
+    create_key_file(tmp_path / "keys", KEY)
+    assert load(tmp_path / "keys").active == KEY

@@ -8,7 +8,7 @@ from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import StatementError
 
 from storage.identity.tables import attempts, plans, retired_addresses
-from storage.schema import UtcTime, Words, metadata, reference
+from storage.schema import UtcTime, Words, metadata
 
 NOON = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 aware_times = st.datetimes(
@@ -102,14 +102,6 @@ def test_the_id_of_a_deleted_last_row_is_not_given_again(database):
 )
 def test_every_numbered_table_asks_sqlite_not_to_reuse_ids(table):
     assert table.dialect_options["sqlite"]["autoincrement"]
-
-
-@pytest.mark.parametrize(
-    ("target", "name"),
-    [("accounts", "account_id"), ("mailboxes", "mailbox_id"), ("nodes", "node_id")],
-)
-def test_a_reference_is_named_after_what_it_points_at(target, name):
-    assert reference(target).name == name
 
 
 # --- Words ------------------------------------------------------------------------------------

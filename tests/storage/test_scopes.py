@@ -3,7 +3,7 @@ import re
 import pytest
 
 from storage.errors import Invalid
-from storage.principal import Principal
+from storage.principal import Principal, SignedInBy
 from storage.scopes import (
     ACCOUNT_DRIVE,
     MAILBOX_DRIVE,
@@ -22,6 +22,22 @@ EIGHT = {
     "drive:mailbox:share",
     "drive:mailbox:write",
 }
+OF_TOKENS = {
+    f"{area}:{action}"
+    for area, actions in {
+        "account": "read write",
+        "aliases": "read write",
+        "audit": "read",
+        "domains": "read create write delete dns:recheck",
+        "drive:devices": "read write",
+        "mailboxes": "read create write delete password:set invites:create",
+        "members": "read write",
+        "messages": "read write send",
+        "tokens": "read write",
+        "webhooks": "read write",
+    }.items()
+    for action in actions.split()
+}
 ACCOUNT_FAMILY = ", ".join(sorted(word for word in EIGHT if "account" in word))
 MAILBOX_FAMILY = ", ".join(sorted(word for word in EIGHT if "mailbox" in word))
 
@@ -34,7 +50,11 @@ def refusal(words, *, is_bound_to_mailbox):
 
 
 def test_the_stored_words_never_change():
-    assert {str(scope) for scope in Scope} >= EIGHT
+    assert {str(scope) for scope in Scope} == EIGHT | OF_TOKENS
+
+
+def test_no_device_may_have_what_only_tokens_may():
+    assert {str(scope) for scope in ACCOUNT_DRIVE | MAILBOX_DRIVE} == EIGHT
 
 
 def test_scopes_stand_in_alphabetical_order():
@@ -43,7 +63,8 @@ def test_scopes_stand_in_alphabetical_order():
 
 @pytest.mark.parametrize("scope", Scope)
 def test_a_scope_reads_area_thing_action(scope):
-    assert re.fullmatch(r"[a-z]+:([a-z]+:)?(read|write|share|purge)", scope)
+    actions = "create|delete|purge|read|recheck|send|set|share|write"
+    assert re.fullmatch(rf"[a-z]+:([a-z]+:)?({actions})", scope)
 
 
 @pytest.mark.parametrize("scope", Scope)
@@ -70,7 +91,7 @@ def test_what_is_not_listed_is_refused(word):
     with pytest.raises(Invalid) as refused:
         parse_scopes([word])
     assert refused.value.message == (
-        f"There is no scope {word!r}. These exist: {', '.join(sorted(EIGHT))}."
+        f"There is no scope {word!r}. These exist: {', '.join(Scope)}."
     )
 
 
@@ -122,6 +143,7 @@ def kiosk():
         actor_type="device",
         actor_id=7,
         actor_label="Kiosk",
+        signed_in_by=SignedInBy.DEVICE,
         scopes=frozenset({Scope.DRIVE_ACCOUNT_READ}),
         device_id=7,
     )

@@ -4,11 +4,12 @@ from threading import Barrier
 
 import pytest
 
-from storage import migrations
+from storage import key_register, migrations
 from storage.config import Config
 from storage.db import Database
 from storage.errors import Misconfigured, Unavailable
-from storage.keys import create_key_file, load_keyring, new_key
+from storage.key_file import add_key, create_key_file, load_keyring
+from storage.keys import new_key
 from storage.store import open_store, prepare_embedded
 
 
@@ -115,3 +116,42 @@ def test_an_open_database_whose_file_is_gone_is_away(config, store, tmp_path, ho
         other.close()
     with pytest.raises(Unavailable, match="moved or replaced"):
         store.check_database()
+
+
+def test_the_key_is_registered_where_the_store_is_opened(config, store):
+    assert store.database.read(key_register.list_needed) == [store.keyring.active.key_id]
+
+
+def test_a_lost_key_file_is_not_replaced(config, store):
+    config.secrets.key_file.unlink()
+    with pytest.raises(Misconfigured, match=store.keyring.active.key_id):
+        prepare_embedded(config)
+    assert not config.secrets.key_file.exists()
+
+
+def test_a_store_whose_key_is_not_at_hand_is_refused(config, store, chance, clock):
+    config.secrets.key_file.unlink()
+    create_key_file(config.secrets.key_file, new_key(chance, clock()))
+    with pytest.raises(Misconfigured) as refused:
+        open_store(config)
+    assert refused.value.message == (
+        f"The key {store.keyring.active.key_id} has sealed secrets in this database, but is not "
+        "among the keys at hand: put it back from your copy of the key file, below the keys that "
+        "are there."
+    )
+
+
+def test_an_added_key_becomes_the_active_one(config, store, chance, clock):
+    key = new_key(chance, clock())
+    add_key(config.secrets.key_file, key)
+    open_store(config).close()
+    needed = store.database.read(key_register.list_needed)
+    assert needed == [key.key_id, store.keyring.active.key_id]
+
+
+def test_the_embedded_key_file_lies_beside_the_database(tmp_path):
+    config = Config(
+        database={"url": f"sqlite:///{tmp_path}/db/davserver.db"}, blobs={"path": tmp_path / "b"}
+    )
+    prepare_embedded(config)
+    assert (tmp_path / "db" / "davserver.keys").exists()

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from storage.schema import BigId, UtcTime, Words
+from storage.schema import BigId, UtcTime, Words, exact
 
 revision = "0001"
 down_revision = None
@@ -30,8 +30,8 @@ def upgrade() -> None:
     op.create_table(
         "attempts",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
-        sa.Column("kind", sa.String(length=24), nullable=False),
-        sa.Column("subject", sa.String(length=320), nullable=False),
+        sa.Column("kind", exact(24), nullable=False),
+        sa.Column("subject", exact(320), nullable=False),
         sa.Column("failures", sa.Integer(), server_default="0", nullable=False),
         sa.Column("window_started_at", UtcTime(), nullable=False),
         sa.Column("blocked_until", UtcTime(), nullable=True),
@@ -39,13 +39,16 @@ def upgrade() -> None:
         sa.UniqueConstraint("kind", "subject", name=op.f("uq_attempts_kind_subject")),
         sqlite_autoincrement=True,
     )
+    op.create_index(
+        op.f("ix_attempts_window_started_at"), "attempts", ["window_started_at"], unique=False
+    )
     op.create_table(
         "audit_events",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
         sa.Column("account_id", BigId, nullable=False),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("at", UtcTime(), nullable=False),
-        sa.Column("category", sa.String(length=16), nullable=False),
+        sa.Column("category", exact(16), nullable=False),
         sa.Column("action", sa.String(length=64), nullable=True),
         sa.Column("actor_type", sa.String(length=16), nullable=True),
         sa.Column("actor_id", BigId, nullable=True),
@@ -68,6 +71,7 @@ def upgrade() -> None:
     op.create_index(
         "ix_audit_events_account_id_at", "audit_events", ["account_id", "at"], unique=False
     )
+    op.create_index("ix_audit_events_category_at", "audit_events", ["category", "at"], unique=False)
     op.create_table(
         "audit_heads",
         sa.Column("account_id", BigId, autoincrement=False, nullable=False),
@@ -78,15 +82,16 @@ def upgrade() -> None:
     op.create_table(
         "blobs",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
-        sa.Column("storage_key", sa.String(length=64), nullable=False),
+        sa.Column("storage_key", exact(64), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("sha256", sa.LargeBinary(length=32), nullable=True),
         sa.Column("sha1", sa.LargeBinary(length=20), nullable=True),
         sa.Column("md5", sa.LargeBinary(length=16), nullable=True),
         sa.Column("encryption", sa.Text(), nullable=True),
         sa.Column("scan_status", sa.String(length=16), server_default="none", nullable=False),
-        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("state", exact(16), nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
+        sa.CheckConstraint("state IN ('pending', 'stored', 'orphan')", name=op.f("ck_blobs_state")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_blobs")),
         sa.UniqueConstraint("storage_key", name=op.f("uq_blobs_storage_key")),
         sqlite_autoincrement=True,
@@ -94,17 +99,20 @@ def upgrade() -> None:
     op.create_index("ix_blobs_state_created_at", "blobs", ["state", "created_at"], unique=False)
     op.create_table(
         "encryption_keys",
-        sa.Column("key_id", sa.String(length=32), nullable=False),
+        sa.Column("key_id", exact(32), nullable=False),
         sa.Column("algorithm", sa.String(length=16), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
         sa.Column("retired_at", UtcTime(), nullable=True),
+        sa.CheckConstraint(
+            "state IN ('active', 'decrypt_only', 'retired')", name=op.f("ck_encryption_keys_state")
+        ),
         sa.PrimaryKeyConstraint("key_id", name=op.f("pk_encryption_keys")),
     )
     plans = op.create_table(
         "plans",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
-        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("name", exact(32), nullable=False),
         sa.Column("pool_bytes", sa.BigInteger(), nullable=True),
         sa.Column("max_domains", sa.Integer(), nullable=True),
         sa.Column("max_mailboxes", sa.Integer(), nullable=True),
@@ -126,7 +134,7 @@ def upgrade() -> None:
     op.create_table(
         "retired_addresses",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
-        sa.Column("address", sa.String(length=320), nullable=False),
+        sa.Column("address", exact(320), nullable=False),
         sa.Column("retired_at", UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_retired_addresses")),
         sa.UniqueConstraint("address", name=op.f("uq_retired_addresses_address")),
@@ -135,7 +143,7 @@ def upgrade() -> None:
     op.create_table(
         "users",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
-        sa.Column("email", sa.String(length=254), nullable=False),
+        sa.Column("email", exact(254), nullable=False),
         sa.Column("email_verified_at", UtcTime(), nullable=True),
         sa.Column("password_hash", sa.String(length=72), nullable=False),
         sa.Column("token_version", sa.Integer(), server_default="0", nullable=False),
@@ -149,7 +157,7 @@ def upgrade() -> None:
     op.create_table(
         "accounts",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
-        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("name", exact(64), nullable=False),
         sa.Column("plan_id", BigId, nullable=False),
         sa.Column("region", sa.String(length=32), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
@@ -157,6 +165,10 @@ def upgrade() -> None:
         sa.Column("require_2fa", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("delete_at", UtcTime(), nullable=True),
         sa.Column("created_at", UtcTime(), nullable=False),
+        sa.CheckConstraint(
+            "status IN ('active', 'suspended', 'deleting', 'deleted')",
+            name=op.f("ck_accounts_status"),
+        ),
         sa.ForeignKeyConstraint(["plan_id"], ["plans.id"], name=op.f("fk_accounts_plan_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_accounts")),
         sa.UniqueConstraint("name", name=op.f("uq_accounts_name")),
@@ -167,7 +179,7 @@ def upgrade() -> None:
         "domains",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
         sa.Column("account_id", BigId, nullable=False),
-        sa.Column("name", sa.String(length=253), nullable=False),
+        sa.Column("name", exact(253), nullable=False),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("spf_status", sa.String(length=16), nullable=True),
         sa.Column("dkim_status", sa.String(length=16), nullable=True),
@@ -176,6 +188,9 @@ def upgrade() -> None:
         sa.Column("catch_all", sa.String(length=320), nullable=True),
         sa.Column("note", sa.String(length=120), server_default="", nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
+        sa.CheckConstraint(
+            "status IN ('pending_dns', 'active', 'suspended')", name=op.f("ck_domains_status")
+        ),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_domains_account_id")
         ),
@@ -196,6 +211,10 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("invited_by", BigId, nullable=True),
         sa.Column("created_at", UtcTime(), nullable=False),
+        sa.CheckConstraint(
+            "status IN ('pending', 'active', 'suspended', 'revoked')",
+            name=op.f("ck_memberships_status"),
+        ),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_memberships_account_id")
         ),
@@ -215,9 +234,9 @@ def upgrade() -> None:
         "stored_secrets",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
         sa.Column("account_id", BigId, nullable=False),
-        sa.Column("owner_type", sa.String(length=16), nullable=False),
+        sa.Column("owner_type", exact(16), nullable=False),
         sa.Column("owner_id", BigId, nullable=False),
-        sa.Column("kind", sa.String(length=24), nullable=False),
+        sa.Column("kind", exact(24), nullable=False),
         sa.Column("sealed", sa.Text(), nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
         sa.Column("last_read_at", UtcTime(), nullable=True),
@@ -239,7 +258,7 @@ def upgrade() -> None:
         sa.Column("id", BigId, sa.Identity(), nullable=False),
         sa.Column("account_id", BigId, nullable=False),
         sa.Column("domain_id", BigId, nullable=False),
-        sa.Column("local_part", sa.String(length=64), nullable=True),
+        sa.Column("local_part", exact(64), nullable=True),
         sa.Column("recipient_email", sa.String(length=254), nullable=False),
         sa.Column("token_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("storage_allocation_bytes", sa.BigInteger(), nullable=True),
@@ -247,6 +266,10 @@ def upgrade() -> None:
         sa.Column("created_by", BigId, nullable=True),
         sa.Column("created_at", UtcTime(), nullable=False),
         sa.Column("expires_at", UtcTime(), nullable=False),
+        sa.CheckConstraint(
+            "status IN ('pending', 'redeemed', 'expired', 'cancelled')",
+            name=op.f("ck_invites_status"),
+        ),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_invites_account_id")
         ),
@@ -260,11 +283,24 @@ def upgrade() -> None:
     op.create_index(op.f("ix_invites_created_by"), "invites", ["created_by"], unique=False)
     op.create_index(op.f("ix_invites_domain_id"), "invites", ["domain_id"], unique=False)
     op.create_table(
+        "addresses",
+        sa.Column("domain_id", BigId, nullable=False),
+        sa.Column("local_part", exact(64), nullable=False),
+        sa.Column("kind", exact(8), nullable=False),
+        sa.CheckConstraint("kind IN ('mailbox', 'alias')", name=op.f("ck_addresses_kind")),
+        sa.ForeignKeyConstraint(["domain_id"], ["domains.id"], name=op.f("fk_addresses_domain_id")),
+        sa.PrimaryKeyConstraint("domain_id", "local_part", name=op.f("pk_addresses")),
+        sa.UniqueConstraint(
+            "domain_id", "local_part", "kind", name=op.f("uq_addresses_domain_id_local_part_kind")
+        ),
+    )
+    op.create_table(
         "mailboxes",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
         sa.Column("account_id", BigId, nullable=False),
         sa.Column("domain_id", BigId, nullable=False),
-        sa.Column("local_part", sa.String(length=64), nullable=False),
+        sa.Column("local_part", exact(64), nullable=False),
+        sa.Column("address_kind", exact(8), server_default="mailbox", nullable=False),
         sa.Column("type", sa.String(length=16), nullable=False),
         sa.Column("display_name", sa.String(length=120), server_default="", nullable=False),
         sa.Column("password_hash", sa.String(length=72), nullable=True),
@@ -282,10 +318,21 @@ def upgrade() -> None:
         sa.Column("trashed_at", UtcTime(), nullable=True),
         sa.Column("note", sa.String(length=120), server_default="", nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
+        sa.CheckConstraint("address_kind IN ('mailbox')", name=op.f("ck_mailboxes_address_kind")),
+        sa.CheckConstraint(
+            "status IN ('active', 'disabled', 'suspended', 'trashed', 'deleting', 'deleted')",
+            name=op.f("ck_mailboxes_status"),
+        ),
+        sa.CheckConstraint("type IN ('regular', 'shared')", name=op.f("ck_mailboxes_type")),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_mailboxes_account_id")
         ),
         sa.ForeignKeyConstraint(["domain_id"], ["domains.id"], name=op.f("fk_mailboxes_domain_id")),
+        sa.ForeignKeyConstraint(
+            ["domain_id", "local_part", "address_kind"],
+            ["addresses.domain_id", "addresses.local_part", "addresses.kind"],
+            name=op.f("fk_mailboxes_domain_id_local_part_address_kind"),
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_mailboxes")),
         sa.UniqueConstraint(
             "domain_id", "local_part", name=op.f("uq_mailboxes_domain_id_local_part")
@@ -298,14 +345,21 @@ def upgrade() -> None:
         sa.Column("id", BigId, sa.Identity(), nullable=False),
         sa.Column("mailbox_id", BigId, nullable=False),
         sa.Column("domain_id", BigId, nullable=False),
-        sa.Column("local_part", sa.String(length=64), nullable=False),
+        sa.Column("local_part", exact(64), nullable=False),
+        sa.Column("address_kind", exact(8), server_default="alias", nullable=False),
         sa.Column("can_receive", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("can_send", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("is_active", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("expires_at", UtcTime(), nullable=True),
         sa.Column("note", sa.String(length=120), server_default="", nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
+        sa.CheckConstraint("address_kind IN ('alias')", name=op.f("ck_aliases_address_kind")),
         sa.ForeignKeyConstraint(["domain_id"], ["domains.id"], name=op.f("fk_aliases_domain_id")),
+        sa.ForeignKeyConstraint(
+            ["domain_id", "local_part", "address_kind"],
+            ["addresses.domain_id", "addresses.local_part", "addresses.kind"],
+            name=op.f("fk_aliases_domain_id_local_part_address_kind"),
+        ),
         sa.ForeignKeyConstraint(
             ["mailbox_id"], ["mailboxes.id"], name=op.f("fk_aliases_mailbox_id")
         ),
@@ -323,7 +377,7 @@ def upgrade() -> None:
         sa.Column("created_by", BigId, nullable=True),
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("kind", sa.String(length=16), nullable=False),
-        sa.Column("prefix", sa.String(length=8), nullable=False),
+        sa.Column("prefix", exact(8), nullable=False),
         sa.Column("secret_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("hash_alg", sa.String(length=16), nullable=False),
         sa.Column("scopes", Words(), nullable=False),
@@ -336,6 +390,7 @@ def upgrade() -> None:
         sa.Column("last_used_at", UtcTime(), nullable=True),
         sa.Column("last_used_ip", sa.String(length=45), nullable=True),
         sa.Column("revoked_at", UtcTime(), nullable=True),
+        sa.CheckConstraint("kind IN ('ops', 'message')", name=op.f("ck_api_tokens_kind")),
         sa.ForeignKeyConstraint(
             ["account_id"], ["accounts.id"], name=op.f("fk_api_tokens_account_id")
         ),
@@ -387,6 +442,10 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
         sa.Column("expires_at", UtcTime(), nullable=False),
+        sa.CheckConstraint(
+            "status IN ('pending', 'confirmed', 'expired', 'cancelled')",
+            name=op.f("ck_delete_intents_status"),
+        ),
         sa.CheckConstraint(
             "(mailbox_id IS NULL) <> (domain_id IS NULL)", name=op.f("ck_delete_intents_one_target")
         ),
@@ -488,7 +547,7 @@ def upgrade() -> None:
     op.create_table(
         "sessions",
         sa.Column("id", BigId, sa.Identity(), nullable=False),
-        sa.Column("sid", sa.String(length=43), nullable=False),
+        sa.Column("sid", exact(43), nullable=False),
         sa.Column("user_id", BigId, nullable=True),
         sa.Column("mailbox_id", BigId, nullable=True),
         sa.Column("token_version", sa.Integer(), nullable=False),
@@ -510,6 +569,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_sessions")),
         sa.UniqueConstraint("sid", name=op.f("uq_sessions_sid")),
         sqlite_autoincrement=True,
+    )
+    op.create_index(
+        op.f("ix_sessions_absolute_expires_at"), "sessions", ["absolute_expires_at"], unique=False
     )
     op.create_index(op.f("ix_sessions_mailbox_id"), "sessions", ["mailbox_id"], unique=False)
     op.create_index(op.f("ix_sessions_user_id"), "sessions", ["user_id"], unique=False)
@@ -584,6 +646,12 @@ def upgrade() -> None:
         sa.Column("change_seq", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("compacted_seq", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
+        sa.CheckConstraint(
+            "(kind = 'mailbox_personal') = (mailbox_id IS NOT NULL)", name=op.f("ck_spaces_mailbox")
+        ),
+        sa.CheckConstraint(
+            "kind IN ('account_drive', 'mailbox_personal')", name=op.f("ck_spaces_kind")
+        ),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name=op.f("fk_spaces_account_id")),
         sa.ForeignKeyConstraint(
             ["mailbox_id"], ["mailboxes.id"], name=op.f("fk_spaces_mailbox_id")
@@ -649,9 +717,9 @@ def upgrade() -> None:
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("node_id", BigId, nullable=False),
         sa.Column("parent_id", BigId, nullable=True),
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name", exact(255), nullable=False),
         sa.Column("from_parent_id", BigId, nullable=True),
-        sa.Column("from_name", sa.String(length=255), nullable=True),
+        sa.Column("from_name", exact(255), nullable=True),
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("credential", sa.String(length=64), nullable=True),
         sa.Column("at", UtcTime(), nullable=False),
@@ -663,8 +731,8 @@ def upgrade() -> None:
         sa.Column("id", BigId, sa.Identity(), nullable=False),
         sa.Column("space_id", BigId, nullable=False),
         sa.Column("parent_id", BigId, nullable=True),
-        sa.Column("name", sa.String(length=255), nullable=False),
-        sa.Column("name_href", sa.String(length=2400), nullable=False),
+        sa.Column("name", exact(255), nullable=False),
+        sa.Column("name_href", sa.Text(), nullable=False),
         sa.Column("name_xml", sa.String(length=1600), nullable=True),
         sa.Column("kind", sa.String(length=8), nullable=False),
         sa.Column("blob_id", BigId, nullable=True),
@@ -703,6 +771,22 @@ def upgrade() -> None:
         postgresql_where=sa.text("deleted_at IS NOT NULL"),
     )
     op.create_index(
+        "ix_nodes_delete_batch",
+        "nodes",
+        ["space_id", "delete_batch"],
+        unique=False,
+        sqlite_where=sa.text("deleted_at IS NOT NULL"),
+        postgresql_where=sa.text("deleted_at IS NOT NULL"),
+    )
+    op.create_index(
+        "ix_nodes_deleted_at",
+        "nodes",
+        ["deleted_at"],
+        unique=False,
+        sqlite_where=sa.text("deleted_at IS NOT NULL"),
+        postgresql_where=sa.text("deleted_at IS NOT NULL"),
+    )
+    op.create_index(
         "uq_nodes_root",
         "nodes",
         ["space_id"],
@@ -721,7 +805,7 @@ def upgrade() -> None:
     op.create_table(
         "token_day_counts",
         sa.Column("token_id", BigId, nullable=False),
-        sa.Column("day", sa.String(length=10), nullable=False),
+        sa.Column("day", exact(10), nullable=False),
         sa.Column("count", sa.Integer(), server_default="0", nullable=False),
         sa.ForeignKeyConstraint(
             ["token_id"], ["api_tokens.id"], name=op.f("fk_token_day_counts_token_id")
@@ -733,7 +817,7 @@ def upgrade() -> None:
         sa.Column("id", BigId, sa.Identity(), nullable=False),
         sa.Column("space_id", BigId, nullable=False),
         sa.Column("device_id", BigId, nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name", exact(255), nullable=False),
         sa.Column("target", sa.Text(), nullable=True),
         sa.Column("size", sa.BigInteger(), nullable=True),
         sa.Column("reserved_bytes", sa.BigInteger(), server_default="0", nullable=False),
@@ -742,6 +826,10 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
         sa.Column("expires_at", UtcTime(), nullable=False),
+        sa.CheckConstraint(
+            "state IN ('initiated', 'completed', 'aborted', 'expired')",
+            name=op.f("ck_uploads_state"),
+        ),
         sa.ForeignKeyConstraint(["blob_id"], ["blobs.id"], name=op.f("fk_uploads_blob_id")),
         sa.ForeignKeyConstraint(["device_id"], ["devices.id"], name=op.f("fk_uploads_device_id")),
         sa.ForeignKeyConstraint(["space_id"], ["spaces.id"], name=op.f("fk_uploads_space_id")),
@@ -775,17 +863,18 @@ def upgrade() -> None:
     op.create_table(
         "dead_properties",
         sa.Column("node_id", BigId, nullable=False),
-        sa.Column("namespace", sa.String(length=512), nullable=False),
-        sa.Column("name", sa.String(length=255), nullable=False),
+        sa.Column("name_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("namespace", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
         sa.Column("xml", sa.Text(), nullable=False),
         sa.ForeignKeyConstraint(
             ["node_id"], ["nodes.id"], name=op.f("fk_dead_properties_node_id"), ondelete="CASCADE"
         ),
-        sa.PrimaryKeyConstraint("node_id", "namespace", "name", name=op.f("pk_dead_properties")),
+        sa.PrimaryKeyConstraint("node_id", "name_hash", name=op.f("pk_dead_properties")),
     )
     op.create_table(
         "locks",
-        sa.Column("token", sa.String(length=64), nullable=False),
+        sa.Column("token", exact(64), nullable=False),
         sa.Column("space_id", BigId, nullable=False),
         sa.Column("node_id", BigId, nullable=False),
         sa.Column("scope", sa.String(length=16), nullable=False),
@@ -794,6 +883,8 @@ def upgrade() -> None:
         sa.Column("device_id", BigId, nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
         sa.Column("expires_at", UtcTime(), nullable=False),
+        sa.CheckConstraint("depth IN ('0', 'infinity')", name=op.f("ck_locks_depth")),
+        sa.CheckConstraint("scope IN ('exclusive', 'shared')", name=op.f("ck_locks_scope")),
         sa.ForeignKeyConstraint(["device_id"], ["devices.id"], name=op.f("fk_locks_device_id")),
         sa.ForeignKeyConstraint(["node_id"], ["nodes.id"], name=op.f("fk_locks_node_id")),
         sa.ForeignKeyConstraint(["space_id"], ["spaces.id"], name=op.f("fk_locks_space_id")),
@@ -823,7 +914,7 @@ def upgrade() -> None:
     op.create_table(
         "upload_parts",
         sa.Column("upload_id", BigId, nullable=False),
-        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("name", exact(64), nullable=False),
         sa.Column("blob_id", BigId, nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),

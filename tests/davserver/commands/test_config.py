@@ -1,5 +1,7 @@
 import json
 
+import pytest
+
 PLANTED = "planted words"
 WITH_SECRETS = """
 [database]
@@ -21,7 +23,10 @@ def test_a_good_configuration_is_fine(bare_command_line):
 
 def test_a_good_configuration_says_whether_it_is_embedded(bare_command_line):
     assert bare_command_line.json("config", "check") == {"ok": True, "embedded": True}
-    bare_command_line.configure(WITH_SECRETS)
+    good_key = f"k1:{'A' * 43}"
+    bare_command_line.configure(
+        WITH_SECRETS.replace('keys = "planted words"', f'keys = "{good_key}"')
+    )
     assert bare_command_line.json("config", "check") == {"ok": True, "embedded": False}
 
 
@@ -66,3 +71,18 @@ def test_whether_a_secret_is_set_can_be_seen(bare_command_line):
     shown = json.loads(bare_command_line("config", "show", "--json").stdout)
     assert set(shown["blobs"]["secret_access_key"]) == {"*"}
     assert shown["secrets"]["key_file"] is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[secrets]\nkey_file = "none"\n',
+        '[secrets]\nkeys = "none"\n',
+        '[server]\ntls_certificate = "none"\ntls_key = "none"\n',
+    ],
+    ids=["key file", "keys", "certificate"],
+)
+def test_what_a_start_could_not_read_is_not_fine(bare_command_line, text):
+    bare_command_line.configure(text)
+    result = bare_command_line("config", "check")
+    assert (result.exit_code, result.stdout) == (1, "")

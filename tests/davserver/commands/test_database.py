@@ -12,16 +12,21 @@ def newest(sqlite_database_config):
     database.close()
 
 
-def test_an_empty_database_says_what_is_to_do(bare_command_line, newest):
-    (bare_command_line.folder / "data").mkdir()
-    result = bare_command_line("db", "status")
+@pytest.fixture
+def empty_command_line(bare_command_line):
+    bare_command_line.use_empty_database()
+    return bare_command_line
+
+
+def test_an_empty_database_says_what_is_to_do(empty_command_line, newest):
+    result = empty_command_line("db", "status")
     assert result.exit_code == 0
     assert result.stdout.startswith("The database is empty; to do: 0001")
     assert result.stdout.endswith("Run: davserver db upgrade\n")
 
 
-def test_status_in_json_has_exactly_what_scripts_rely_on(bare_command_line, newest):
-    status = bare_command_line.json("db", "status")
+def test_status_in_json_has_exactly_what_scripts_rely_on(empty_command_line, newest):
+    status = empty_command_line.json("db", "status")
     assert (status["current"], status["newest"]) == (None, newest)
     assert status["pending"][-1] == newest
     assert set(status) == {"current", "newest", "pending"}
@@ -33,14 +38,14 @@ def test_an_upgraded_database_is_at_the_newest_schema(command_line, newest):
     )
 
 
-def test_an_upgrade_takes_every_step(bare_command_line, newest):
-    done = bare_command_line.json("db", "upgrade")
+def test_an_upgrade_takes_every_step(empty_command_line, newest):
+    done = empty_command_line.json("db", "upgrade")
     assert (done["before"], done["now"]) == (None, newest)
-    assert bare_command_line.json("db", "status")["pending"] == []
+    assert empty_command_line.json("db", "status")["pending"] == []
 
 
-def test_an_upgrade_says_what_it_did(bare_command_line, newest):
-    assert bare_command_line("db", "upgrade").stdout.startswith(f"Upgraded to schema {newest} (")
+def test_an_upgrade_says_what_it_did(empty_command_line, newest):
+    assert empty_command_line("db", "upgrade").stdout.startswith(f"Upgraded to schema {newest} (")
 
 
 def test_a_second_upgrade_has_nothing_to_do(command_line, newest):
@@ -50,9 +55,9 @@ def test_a_second_upgrade_has_nothing_to_do(command_line, newest):
     assert command_line.json("db", "upgrade")["done"] == []
 
 
-def test_an_upgraded_database_is_for_its_owner_s_eyes_only(bare_command_line):
-    bare_command_line("db", "upgrade")
-    path = bare_command_line.folder / "data" / "davserver.db"
+def test_an_upgraded_database_is_for_its_owner_s_eyes_only(empty_command_line):
+    empty_command_line("db", "upgrade")
+    path = empty_command_line.folder / "data" / "davserver.db"
     assert path.stat().st_mode & 0o077 == 0
 
 
@@ -65,27 +70,27 @@ def test_a_database_of_a_newer_version_is_refused(command_line):
     assert result.stderr.startswith("davserver: The database is at schema 9999, which this ")
 
 
-def test_a_postgresql_is_upgraded_when_told(bare_command_line, postgres, newest):
+def test_a_postgresql_is_upgraded_when_told(empty_command_line, postgres, newest):
     name = postgres.create_database()
-    keys = bare_command_line.folder / "keys"
-    bare_command_line("keys", "new", keys)
-    bare_command_line.configure(
+    keys = empty_command_line.folder / "keys"
+    empty_command_line("keys", "new", keys)
+    empty_command_line.configure(
         f'[database]\nurl = "{postgres.url(name)}"\n[secrets]\nkey_file = "{keys}"\n'
     )
-    refused = bare_command_line("account", "list")
+    refused = empty_command_line("account", "list")
     assert refused.exit_code == 1
     assert refused.stderr.endswith("Make a backup, then run: davserver db upgrade\n")
-    assert bare_command_line.json("db", "upgrade")["now"] == newest
-    assert bare_command_line.json("account", "list") == []
+    assert empty_command_line.json("db", "upgrade")["now"] == newest
+    assert empty_command_line.json("account", "list") == []
     postgres.drop_database(name)
 
 
-def test_a_database_that_is_away_is_one_sentence(bare_command_line):
+def test_a_database_that_is_away_is_one_sentence(empty_command_line):
     config = DatabaseConfig(url="postgresql://app:planted@127.0.0.1:1/drive")
-    bare_command_line.configure(
+    empty_command_line.configure(
         f'[database]\nurl = "{config.url.get_secret_value()}"\nbusy_timeout_seconds = 0.1\n'
         '[secrets]\nkeys = "k:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"\n'
     )
-    result = bare_command_line("db", "status")
+    result = empty_command_line("db", "status")
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr == "davserver: The database is busy or away; try again shortly.\n"

@@ -162,3 +162,41 @@ def test_a_reason_too_long_to_keep_is_refused(home):
     result = home("device", "revoke", "--account", "home", "1", "--reason", "x" * 65)
     assert (result.exit_code, result.stdout) == (1, "")
     assert result.stderr.startswith("davserver: A reason has 1 to 64 characters")
+
+
+def test_every_accounts_devices_are_listed_where_none_is_named(home):
+    issue(home)
+    home.issue_device(home.open_account("neighbour"))
+    assert [device["id"] for device in home.json("device", "list")] == [1, 2]
+
+
+def test_a_device_is_revoked_by_its_number_alone(home):
+    issue(home)
+    assert home.json("device", "revoke", "1")["state"] == "revoked"
+
+
+def test_a_renamed_device_keeps_its_password(home):
+    issue(home)
+    query = select(devices.c.secret_hash)
+    before = home.write(lambda tx: tx.connection.scalar(query))
+    assert home.json("device", "rename", "1", "Tablet")["label"] == "Tablet"
+    assert home.write(lambda tx: tx.connection.scalar(query)) == before
+
+
+def test_a_rotated_device_is_revoked_and_replaced_by_one_alike(home):
+    issue(home, "--expires-in-days", "30")
+    made = home.json("device", "rotate", "1")
+    old, new = home.json("device", "list")
+    assert (made["id"], old["state"], new["state"]) == (2, "revoked", "active")
+    assert (new["label"], new["scopes"]) == (old["label"], old["scopes"])
+    rotated_from = home.write(
+        lambda tx: tx.connection.scalars(select(devices.c.rotated_from)).all()
+    )
+    assert rotated_from == [None, 1]
+
+
+def test_a_revoked_device_is_not_rotated(home):
+    issue(home)
+    home("device", "revoke", "1")
+    result = home("device", "rotate", "1")
+    assert result.stderr == "davserver: Device 1 is revoked. Issue a new one.\n"

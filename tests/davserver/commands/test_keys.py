@@ -76,3 +76,12 @@ def key_file_of_two(command_line):
     both.chmod(0o600)
     command_line.configure(f'[secrets]\nkey_file = "{both}"\n')
     return [line.split()[0] for line in lines]
+
+
+def test_an_added_key_is_named_and_leads(bare_command_line):
+    names = key_file_of_two(bare_command_line)
+    added = bare_command_line.json("keys", "add")
+    assert bare_command_line.json("keys", "status") == {
+        "active": added["key_id"],
+        "decrypt_only": names,
+    }
