@@ -22,6 +22,8 @@ from urllib.parse import parse_qs, urlsplit
 Fault = Callable[["_Handler", bytes], None]
 EVERY_TIME = 1_000_000
 
+_DRIP_SECONDS = 0.05
+
 _HOP_HEADERS = frozenset({"connection", "transfer-encoding", "keep-alive", "expect"})
 _ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>for a test</Message></Error>"
 
@@ -147,6 +149,21 @@ def stall_after(count: int) -> Fault:
     def strike(handler: _Handler, body: bytes) -> None:
         status, headers, content = handler.forward(body)
         handler.respond(status, headers, content[:count], announced=len(content))
+        stall(handler, b"")
+
+    return strike
+
+
+def drip(count: int) -> Fault:
+    """The answer comes byte by byte, slowly, and stops after so many of them without an end."""
+
+    def strike(handler: _Handler, body: bytes) -> None:
+        status, headers, content = handler.forward(body)
+        handler.respond(status, headers, b"", announced=len(content))
+        for index in range(count):
+            handler.wfile.write(content[index : index + 1])
+            handler.wfile.flush()
+            handler.server.faulty.released.wait(_DRIP_SECONDS)
         stall(handler, b"")
 
     return strike

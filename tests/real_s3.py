@@ -1,7 +1,8 @@
 """S3 servers that are started for the tests, each a process of its own on a free local port.
 
 `start_rclone` is a real server over a folder; `start_moto` is a simulation, faster to refuse and
-closer to AWS in its errors. The raw client looks into a bucket without the code under test.
+closer to AWS in its errors. The raw client looks into a bucket without the code under test. The
+fixture `rclone` is for the conftest of whoever needs one.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ import subprocess
 import sys
 import sysconfig
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import boto3.session
+import pytest
 from botocore.config import Config as ClientConfig
 
 from storage.sections import BlobsConfig
@@ -28,7 +31,7 @@ ACCESS_KEY_ID = "access-key"
 SECRET_ACCESS_KEY = "secret-key"
 
 _MIB = 1024 * 1024
-_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+_ADDRESS = re.compile(r"https?://127\.0\.0\.1:\d+")
 
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"  # a proxy can't reach these servers
 
@@ -39,17 +42,28 @@ class S3Server:
 
     url: str
     process: subprocess.Popen[str]
+    ca_bundle: Path | None = None
 
     def new_bucket(self) -> str:
         bucket = f"bucket-{secrets.token_hex(6)}"
         self.raw_client.create_bucket(Bucket=bucket)
         return bucket
 
+    def empty(self, bucket: str) -> None:
+        """Remove every object from the bucket, for the next test."""
+        pages = self.raw_client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+        for page in tuple(pages):
+            if found := [{"Key": each["Key"]} for each in page.get("Contents", ())]:
+                self.raw_client.delete_objects(Bucket=bucket, Delete={"Objects": found})
+
     @cached_property
     def raw_client(self) -> Any:
         session = boto3.session.Session(ACCESS_KEY_ID, SECRET_ACCESS_KEY, region_name="us-east-1")
         return session.client(
-            "s3", endpoint_url=self.url, config=ClientConfig(retries={"total_max_attempts": 5})
+            "s3",
+            endpoint_url=self.url,
+            verify=str(self.ca_bundle) if self.ca_bundle else None,
+            config=ClientConfig(retries={"total_max_attempts": 5}),
         )
 
     def leftovers(self, bucket: str) -> list[str]:
@@ -75,8 +89,18 @@ def s3_config(url: str, bucket: str, **settings: Any) -> BlobsConfig:
     return BlobsConfig(kind="s3", endpoint_url=url, bucket=bucket, **(defaults | settings))
 
 
-def start_rclone(folder: Path) -> S3Server:
-    """Serve `folder`, whose sub-folders are the buckets."""
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    """A real server for all tests of a worker process; each takes a bucket of its own."""
+    server = start_rclone(tmp_path_factory.mktemp("rclone"))
+    yield server
+    server.stop()
+
+
+def start_rclone(
+    folder: Path, *, certificate: Path | None = None, key: Path | None = None
+) -> S3Server:
+    """Serve `folder`, whose sub-folders are the buckets; with a certificate, by TLS."""
     served = folder / "served"
     served.mkdir()
     program = Path(sysconfig.get_path("scripts")) / "rclone"
@@ -86,8 +110,12 @@ def start_rclone(folder: Path) -> S3Server:
         "config": str(folder / "none.conf"),
         "cache-dir": str(folder / "cache"),
     }
+    if certificate is not None:
+        options |= {"cert": str(certificate), "key": str(key)}
     flags = [f"--{name}={value}" for name, value in options.items()]
-    return _start([str(program), "serve", "s3", str(served), *flags])
+    server = _start([str(program), "serve", "s3", str(served), *flags])
+    server.ca_bundle = certificate
+    return server
 
 
 def start_moto() -> S3Server:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -12,22 +13,17 @@ from storage.drive.blobs import BlobStore
 from storage.drive.blobs.disk import DiskBlobs
 from storage.drive.blobs.memory import MemoryBlobs
 from storage.drive.blobs.s3 import S3Blobs
-from tests.real_s3 import S3Server, s3_config, start_rclone
+from tests.real_s3 import S3Server, s3_config
+from tests.real_s3 import rclone as rclone
 
 
 @dataclass
 class Home:
-    """A store, and a way to look behind it: what is stored, whole or not."""
+    """A store, and a way to look behind it: what is stored, whole or not; and to empty it."""
 
     blobs: BlobStore
     leftovers: Callable[[], list[str]]
-
-
-@pytest.fixture(scope="session")
-def rclone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
-    server = start_rclone(tmp_path_factory.mktemp("rclone"))
-    yield server
-    server.stop()
+    empty: Callable[[], None] = lambda: None
 
 
 @pytest.fixture
@@ -46,14 +42,20 @@ def memory_home(clock, chance) -> Home:
     return Home(blobs, lambda: [entry.key for entry in blobs.list()])
 
 
-@pytest.fixture
-def s3_home(rclone: S3Server, chance) -> Iterator[Home]:
+@pytest.fixture(scope="session")
+def shared_s3_home(rclone: S3Server) -> Iterator[Home]:
+    # Opening a store costs more than most tests do with it: the vendor's library reads long tables.
     bucket = rclone.new_bucket()
+    chance = Random(20260301).randbytes
     blobs = S3Blobs(s3_config(rclone.url, bucket, prefix="drive/"), random=chance)
-    yield Home(blobs, lambda: rclone.leftovers(bucket))
-    for entry in blobs.list():
-        blobs.delete(entry.key)  # a run must not fill the disk
+    yield Home(blobs, lambda: rclone.leftovers(bucket), lambda: rclone.empty(bucket))
     blobs.close()
+
+
+@pytest.fixture
+def s3_home(shared_s3_home: Home) -> Iterator[Home]:
+    yield shared_s3_home
+    shared_s3_home.empty()
 
 
 @pytest.fixture(

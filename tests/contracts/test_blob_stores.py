@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage.drive.blobs import BlobReader, BlobRef, BlobStore
-from storage.errors import NotFound
+from storage.errors import Invalid, NotFound, Unavailable
 from tests.byte_sources import MIB, BreakingSource, GeneratedSource, ShortReads
 
 PART = 5 * MIB  # what the S3 home of these tests sends at once
@@ -172,6 +172,60 @@ def test_a_reader_may_be_closed_twice(blobs: BlobStore):
 def test_a_missing_blob_is_not_found(blobs: BlobStore, start: int, length: int | None):
     with pytest.raises(NotFound):
         blobs.open(MISSING, start=start, length=length)
+
+
+HOSTILE_KEYS = {
+    "absolute": "/etc/hostname",
+    "upwards": "../../../etc/hostname",
+    "dots": "..",
+    "empty": "",
+    "upper-case": "A" * 32,
+    "too-short": "0" * 31,
+    "too-long": "0" * 33,
+    "line-end": "0" * 32 + "\n",
+    "slash-inside": "00/" + "0" * 29,
+    "zero-byte": "0" * 31 + "\0",
+}
+
+
+@pytest.mark.parametrize("key", HOSTILE_KEYS.values(), ids=HOSTILE_KEYS)
+class TestWhatIsNoKey:
+    def test_is_not_found(self, blobs: BlobStore, key: str):
+        with pytest.raises(NotFound):
+            blobs.open(BlobRef(key, 5))
+
+    def test_is_not_found_when_nothing_of_it_is_asked_for(self, blobs: BlobStore, key: str):
+        with pytest.raises(NotFound):
+            blobs.open(BlobRef(key, 5), length=0)
+
+    def test_is_given_no_address(self, blobs: BlobStore, key: str):
+        with pytest.raises(NotFound):
+            blobs.presign(BlobRef(key, 5), expires_seconds=60)
+
+    def test_may_be_deleted_and_takes_nothing_with_it(self, home, key: str):
+        ref = home.blobs.put(BytesIO(CONTENT))
+        home.blobs.delete(key)
+        assert [entry.key for entry in home.blobs.list()] == [ref.key]
+
+
+@pytest.mark.parametrize("size", [0, len(CONTENT) - 1, len(CONTENT) + 1, 5 * PART])
+@pytest.mark.parametrize(
+    ("start", "length"), [(0, None), (0, 0), (1, None), (2, 3), (100, 1)], ids=str
+)
+def test_a_blob_of_another_size_is_damaged_not_short(
+    blobs: BlobStore, size: int, start: int, length: int | None, caplog: pytest.LogCaptureFixture
+):
+    key = blobs.put(BytesIO(CONTENT)).key
+    with pytest.raises(Unavailable, match="damaged"):
+        blobs.open(BlobRef(key, size), start=start, length=length)
+    assert key in caplog.text
+
+
+@pytest.mark.parametrize(("start", "length"), [(-1, None), (-1, 5), (0, -1), (5, -5)], ids=str)
+def test_a_negative_range_is_invalid(blobs: BlobStore, start: int, length: int | None):
+    ref = blobs.put(BytesIO(CONTENT))
+    with pytest.raises(Invalid):
+        blobs.open(ref, start=start, length=length)
 
 
 def test_a_deleted_blob_is_not_found(blobs: BlobStore):

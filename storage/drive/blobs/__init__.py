@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+CHUNK_BYTES = 256 * 1024
+"""How much a home moves at a time."""
+
 
 @dataclass(frozen=True, slots=True)
 class BlobRef:
@@ -66,12 +69,13 @@ class BlobStore(Protocol):
         """Open `length` bytes from `start`, or all from there on.
 
         A range past the end gives what there is. Raises NotFound when no such blob is stored,
-        Unavailable when the store is away.
+        Invalid for a negative range, Unavailable when the store is away or when other than
+        `ref.size` bytes are stored.
         """
         ...
 
     def delete(self, key: str) -> None:
-        """Remove a blob; one that is already gone is fine. Raises Unavailable."""
+        """Remove a blob; one that is already gone, or never was, is fine. Raises Unavailable."""
         ...
 
     def list(self) -> Iterator[BlobEntry]:
@@ -81,7 +85,7 @@ class BlobStore(Protocol):
     def presign(self, ref: BlobRef, *, expires_seconds: int) -> str | None:
         """Return a URL that gives the bytes to whoever holds it for a while.
 
-        None where the home can't do that.
+        None where the home can't do that. Raises NotFound for what is no key.
         """
         ...
 

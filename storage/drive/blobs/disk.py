@@ -16,13 +16,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from storage.drive.blobs import BlobEntry, BlobRef, ByteSource
+from storage.drive.blobs import CHUNK_BYTES, BlobEntry, BlobRef, ByteSource
+from storage.drive.blobs.checking import KEY, check_key, check_range, check_stored_size, is_key
 from storage.drive.blobs.probing import probe
 from storage.errors import Misconfigured, NotFound, OverQuota, Unavailable
+from storage.folders import flush_folder
 from storage.randomness import RandomBytes, new_blob_key
 
-_CHUNK_BYTES = 256 * 1024
-_KEY = re.compile(r"[0-9a-f]{32}")
 _FOLDER = re.compile(r"[0-9a-f]{2}")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
@@ -108,14 +108,21 @@ class DiskBlobs:
         return BlobRef(key, size)
 
     def open(self, ref: BlobRef, *, start: int = 0, length: int | None = None) -> DiskReader:
-        """Open a range. Raises NotFound, Unavailable."""
+        """Open a range. Raises NotFound, Invalid, Unavailable."""
+        check_range(start, length)
+        path = self._path(ref.key)
         with _own_errors():
             try:
-                descriptor = os.open(self._path(ref.key), os.O_RDONLY | os.O_CLOEXEC)
+                descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             except FileNotFoundError:
                 self._refuse_when_unmounted()
                 raise NotFound("There is no such blob.") from None
-        remaining = max(0, os.fstat(descriptor).st_size - start)
+        try:
+            check_stored_size(ref, os.fstat(descriptor).st_size)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        remaining = max(0, ref.size - start)
         if length is not None:
             remaining = min(remaining, length)
         return DiskReader(descriptor, offset=start, remaining=remaining)
@@ -125,6 +132,8 @@ class DiskBlobs:
 
         Not flushed: a blob that comes back after a power failure is found by the next sweep.
         """
+        if not is_key(key):
+            return
         with _own_errors():
             try:
                 self._path(key).unlink()
@@ -135,19 +144,20 @@ class DiskBlobs:
         """Give every file that is in its place under a key's name."""
         self._refuse_when_unmounted()
         for folder in _names_in(self._root, _FOLDER):
-            for key in _names_in(self._root / folder, _KEY):
+            for key in _names_in(self._root / folder, KEY):
                 if status := _status(self._path(key)):
                     yield BlobEntry(key, status.st_size, _modified_at(status))
 
     def presign(self, ref: BlobRef, *, expires_seconds: int) -> str | None:  # noqa: ARG002 - a disk has no address
         """Return None: a disk serves nobody but this machine."""
+        check_key(ref.key)
         return None
 
     def sweep_unfinished(self, *, started_before: datetime) -> int:
         """Remove temporary files that nobody has written to since then, as after a kill -9."""
         self._refuse_when_unmounted()
         removed = 0
-        for name in _names_in(self._temporaries, _KEY):
+        for name in _names_in(self._temporaries, KEY):
             path = self._temporaries / name
             status = _status(path)
             if status is None or _modified_at(status) >= started_before:
@@ -172,6 +182,7 @@ class DiskBlobs:
         """Do nothing: no file stays open between calls."""
 
     def _path(self, key: str) -> Path:
+        check_key(key)  # "/etc/passwd" or "../x" would lead out of the folder
         return self._root / key[:2] / key
 
     def _publish(self, temporary: Path, key: str) -> None:
@@ -182,7 +193,7 @@ class DiskBlobs:
             if not self._sync:
                 return
             try:
-                _flush_folder(path.parent)
+                flush_folder(path.parent)
             except BaseException:
                 path.unlink(missing_ok=True)
                 raise
@@ -198,7 +209,7 @@ class DiskBlobs:
             if folder.name in self._flushed_folders:
                 return
         if self._sync:
-            _flush_folder(self._root)
+            flush_folder(self._root)
         self._flushed_folders.add(folder.name)
 
     def _make_folders(self, folder: Path) -> None:
@@ -206,7 +217,7 @@ class DiskBlobs:
         for path in reversed(missing):
             path.mkdir(mode=0o700, exist_ok=True)
             if self._sync:
-                _flush_folder(path.parent)
+                flush_folder(path.parent)
 
     def _refuse_when_unmounted(self) -> None:
         # An unmounted disk leaves an empty folder, in which every blob would seem to be lost.
@@ -217,21 +228,13 @@ class DiskBlobs:
 def _copy(source: ByteSource, file: BinaryIO) -> int:
     # Only the writing is ours to translate: an OSError out of `source` is the client's network.
     size = 0
-    while chunk := source.read(_CHUNK_BYTES):
+    while chunk := source.read(CHUNK_BYTES):
         rest = memoryview(chunk)
         while rest:
             with _own_errors():
                 rest = rest[file.write(rest) :]
         size += len(chunk)
     return size
-
-
-def _flush_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _names_in(folder: Path, pattern: re.Pattern[str]) -> list[str]:

@@ -12,12 +12,11 @@ from datetime import datetime
 from io import BytesIO
 
 from storage.clock import Clock
-from storage.drive.blobs import BlobEntry, BlobReader, BlobRef, ByteSource
+from storage.drive.blobs import CHUNK_BYTES, BlobEntry, BlobReader, BlobRef, ByteSource
+from storage.drive.blobs.checking import check_key, check_range, check_stored_size
 from storage.drive.blobs.probing import probe
 from storage.errors import NotFound
 from storage.randomness import RandomBytes, new_blob_key
-
-_CHUNK_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class MemoryBlobs:
     def put(self, source: ByteSource, *, expected_size: int | None = None) -> BlobRef:  # noqa: ARG002 - the protocol's hint is for homes that lay out parts
         """Store what `source` gives."""
         gathered = bytearray()
-        while chunk := source.read(_CHUNK_BYTES):
+        while chunk := source.read(CHUNK_BYTES):
             gathered += chunk
         key = new_blob_key(self._random)
         stored = _Stored(bytes(gathered), self._clock())
@@ -47,11 +46,14 @@ class MemoryBlobs:
         return BlobRef(key, len(stored.content))
 
     def open(self, ref: BlobRef, *, start: int = 0, length: int | None = None) -> BlobReader:
-        """Open a range. Raises NotFound."""
+        """Open a range. Raises NotFound, Invalid, Unavailable."""
+        check_range(start, length)
+        check_key(ref.key)
         with self._lock:
             stored = self._stored.get(ref.key)
         if stored is None:
             raise NotFound("There is no such blob.")
+        check_stored_size(ref, len(stored.content))
         end = None if length is None else start + length
         return BytesIO(stored.content[start:end])
 
@@ -68,6 +70,7 @@ class MemoryBlobs:
 
     def presign(self, ref: BlobRef, *, expires_seconds: int) -> str | None:  # noqa: ARG002 - memory has no address
         """Return None: nobody can reach into this process."""
+        check_key(ref.key)
         return None
 
     def sweep_unfinished(self, *, started_before: datetime) -> int:  # noqa: ARG002 - nothing is kept before it is whole

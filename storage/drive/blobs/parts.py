@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import CancelledError, Executor, Future, wait
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TypeVar
 
-from storage.drive.blobs import ByteSource
-from storage.errors import OverQuota
+from storage.drive.blobs import CHUNK_BYTES, ByteSource
+from storage.drive.blobs.patience import Patience
+from storage.errors import OverQuota, Unavailable
 
 Sent = TypeVar("Sent")
 
 _MAX_PARTS = 10_000
 _IN_FLIGHT_PARTS = 2  # and one being filled: an upload holds three in memory
 _MIB = 1024 * 1024
-_CHUNK_BYTES = 256 * 1024
 _PLANNED_PARTS = 9_000
 _PARTS_BEFORE_GROWTH = 4_000
 _PARTS_PER_DOUBLING = 1_500
@@ -64,9 +64,9 @@ def read_parts(source: ByteSource, sizes: Iterator[int]) -> Iterator[Part]:
     for number, size in enumerate(sizes, start=1):
         body = BytesIO()
         filled = body.write(ahead)
-        while filled < size and (chunk := source.read(min(_CHUNK_BYTES, size - filled))):
+        while filled < size and (chunk := source.read(min(CHUNK_BYTES, size - filled))):
             filled += body.write(chunk)
-        ahead = source.read(min(_CHUNK_BYTES, size)) if filled == size else b""
+        ahead = source.read(min(CHUNK_BYTES, size)) if filled == size else b""
         body.seek(0)
         yield Part(number, body, filled, is_last=not ahead)
         if not ahead:
@@ -76,26 +76,37 @@ def read_parts(source: ByteSource, sizes: Iterator[int]) -> Iterator[Part]:
 
 
 def send_parts(
-    waiting: deque[Part], parts: Iterator[Part], send: Callable[[Part], Sent], senders: Executor
+    waiting: deque[Part],
+    parts: Iterator[Part],
+    send: Callable[[Part], Sent],
+    senders: Executor,
+    patience: Patience,
 ) -> list[Sent]:
     """Send the `waiting` parts, which it empties, then all others; return the answers in order.
 
     Whatever `parts` or `send` raises passes through, once no part is on its way any more: one that
-    arrived after the upload was aborted would stay in the store, and be paid for.
+    arrived after the upload was aborted would stay in the store, and be paid for. A part that
+    waits for a free sender uses up patience as one does that is being sent.
     """
     answers: list[Sent] = []
     in_flight: deque[Future[Sent]] = deque()
     try:
         while part := waiting.popleft() if waiting else next(parts, None):
             if len(in_flight) == _IN_FLIGHT_PARTS:
-                answers.append(in_flight[0].result())
+                answers.append(patience.result_of(in_flight[0]))
                 in_flight.popleft()
+            if all(future.done() for future in in_flight):
+                patience.renew()  # it was the source that was waited for, not the store
             in_flight.append(senders.submit(send, part))
         while in_flight:
-            answers.append(in_flight[0].result())
+            answers.append(patience.result_of(in_flight[0]))
             in_flight.popleft()
         return answers
+    except CancelledError:
+        raise Unavailable("The blob store was closed in the middle of an upload.") from None
     finally:
+        if in_flight:
+            patience.give_up()
         for future in in_flight:
             future.cancel()
         wait(in_flight)

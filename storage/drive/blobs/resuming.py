@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from storage.drive.blobs import BlobReader
+from storage.drive.blobs.patience import Patience
 from storage.errors import Unavailable
 
 _EARNS_NEW_ATTEMPTS_BYTES = 8 * 1024 * 1024
@@ -18,12 +19,16 @@ class ResumingReader:
 
     `open_at` opens the rest of the range after so many of its bytes. `attempts` counts readers
     that broke one after another; 8 MiB without a break earn the full number again, so that the
-    time lost is bounded by what was read, and a long download outlives many short breaks.
+    time lost is bounded by what was read, and a long download outlives many short breaks. One
+    read, with all that is opened anew for it, takes no longer than `patience` allows.
     """
 
-    def __init__(self, open_at: Callable[[int], BlobReader], *, attempts: int) -> None:
+    def __init__(
+        self, open_at: Callable[[int], BlobReader], *, attempts: int, patience: Patience
+    ) -> None:
         self._open_at = open_at
         self._attempts = attempts
+        self._patience = patience
         self._given = 0
         self._breaks = 0
         self._broke_at = 0
@@ -31,6 +36,7 @@ class ResumingReader:
 
     def read(self, size: int, /) -> bytes:
         """Return up to `size` bytes. Raises Unavailable when going on has not helped."""
+        self._patience.renew()  # the time between two reads was the caller's
         while True:
             try:
                 data = self._reader.read(size)
@@ -52,4 +58,4 @@ class ResumingReader:
             self._breaks = 0
         self._broke_at = self._given
         self._breaks += 1
-        return self._breaks < self._attempts
+        return self._breaks < self._attempts and not self._patience.is_at_its_end

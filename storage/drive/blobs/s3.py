@@ -1,8 +1,8 @@
 """Blobs in an S3 bucket: AWS, MinIO, R2, B2, Ceph, Garage, rclone.
 
-The only module that knows boto3. Keys in the bucket are `prefix` plus the blob's key, and whatever
-else lives there is left alone. Time-outs are on every call: it fails within about `attempts` times
-the two time-outs, and never hangs. Opened by `opening`, after the fork.
+Keys in the bucket are `prefix` plus the blob's key, and whatever else lives there is left alone.
+Every act has patience for `stall_timeout_seconds` without progress: it fails within about thrice
+that time, cleaning up included, and never hangs. Opened by `opening`, after the fork.
 """
 
 from __future__ import annotations
@@ -10,64 +10,43 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
-import re
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from io import BytesIO
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
-import boto3.session
-from botocore.config import Config as ClientConfig
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
-from botocore.parsers import ResponseParserError
-from urllib3.exceptions import HTTPError as TransportError
-
-from storage.drive.blobs import BlobEntry, BlobReader, BlobRef, ByteSource
+from storage.drive.blobs import CHUNK_BYTES, BlobEntry, BlobReader, BlobRef, ByteSource
+from storage.drive.blobs.checking import check_key, check_range, check_stored_size, is_key
 from storage.drive.blobs.parts import Part, plan_part_sizes, read_parts, send_parts
+from storage.drive.blobs.patience import Patience
 from storage.drive.blobs.probing import probe
 from storage.drive.blobs.resuming import ResumingReader
-from storage.errors import Misconfigured, NotFound, OverQuota, StoreError, Unavailable
+from storage.drive.blobs.s3_client import (
+    DamagedOnTheWay,
+    NoSuchRange,
+    NoSuchUpload,
+    SentBody,
+    asking,
+    each_page,
+    open_clients,
+    setup_sentence,
+)
+from storage.errors import Misconfigured, NotFound, StoreError, Unavailable
 from storage.randomness import RandomBytes, new_blob_key
 from storage.sections import BlobsConfig
 
 if TYPE_CHECKING:
-    from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
     from types_boto3_s3.type_defs import CompletedPartTypeDef
 
-Page = TypeVar("Page")
-
-_READ_BYTES = 1024 * 1024
 _LONGEST_PRESIGN_SECONDS = 7 * 24 * 3600
-_KEY = re.compile(r"[0-9a-f]{32}")
-
-_MISSING_CODES = frozenset({"NoSuchKey", "404", "NotFound"})
-_FULL_CODES = frozenset(
-    {"EntityTooLarge", "InsufficientStorage", "QuotaExceeded", "XMinioStorageFull"}
-)
-_DAMAGED_CODES = frozenset({"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch"})
-_SETUP_SENTENCES = {
-    "NoSuchBucket": "The store has no bucket of that name; make it, or correct [blobs] bucket.",
-    "InvalidBucketName": "[blobs] bucket is no name that the store accepts; correct it.",
-    "AccessDenied": "The store refuses our keys; let those of [blobs] put, get, list and delete.",
-    "403": "The store refuses our keys; let those of [blobs] put, get, list and delete.",
-    "InvalidAccessKeyId": "The store does not know [blobs] access_key_id; correct it.",
-    "SignatureDoesNotMatch": "[blobs] secret_access_key is not the one of that key id; correct it.",
-    "AuthorizationHeaderMalformed": "The bucket is in another region; correct [blobs] region.",
-    "PermanentRedirect": "The bucket is elsewhere; correct [blobs] region or endpoint_url.",
-    "301": "The bucket is elsewhere; correct [blobs] region or endpoint_url.",
-}
 
 
 class _Place(TypedDict):
     Bucket: str
     Key: str
-
-
-class _NoSuchUpload(Unavailable):
-    """The multipart upload has ended, well or not, or never was."""
 
 
 class S3Blobs:
@@ -82,8 +61,10 @@ class S3Blobs:
         self._prefix = config.prefix
         self._part_bytes = config.part_bytes
         self._attempts = config.attempts
+        self._stall_seconds = config.stall_timeout_seconds
         self._random = random
-        self._client, self._hasty_client = _open_clients(config)
+        self._clients = open_clients(config)
+        self._client = self._clients.patient
         self._senders = ThreadPoolExecutor(config.connections, thread_name_prefix="s3-part")
 
     def put(self, source: ByteSource, *, expected_size: int | None = None) -> BlobRef:
@@ -91,45 +72,54 @@ class S3Blobs:
         key = new_blob_key(self._random)
         parts = read_parts(source, plan_part_sizes(self._part_bytes, expected_size))
         part = next(parts)
+        patience = self._patience()
         if part.is_last:
             with self._discarding(key):
-                self._send("put_object", part, **self._place(key))
+                self._send("put_object", part, patience, **self._place(key))
             return BlobRef(key, part.size)
         # The first part goes back into the loop without a name here, which would keep it alive.
         waiting = deque([part])
         del part
         with self._discarding(key):
-            return BlobRef(key, self._put_in_parts(key, waiting, parts))
+            return BlobRef(key, self._put_in_parts(key, waiting, parts, patience))
 
     def open(self, ref: BlobRef, *, start: int = 0, length: int | None = None) -> BlobReader:
         """Open a range; when the connection breaks, it is opened again from where it stopped."""
-        if length == 0:
-            with _own_errors():
-                self._client.head_object(**self._place(ref.key))
+        check_range(start, length)
+        check_key(ref.key)
+        patience = self._patience()
+        end = ref.size if length is None else min(start + length, ref.size)
+        if start >= end:
+            with asking(patience):
+                found = self._client.head_object(**self._place(ref.key))
+            check_stored_size(ref, found["ContentLength"])
             return BytesIO()
 
         def open_at(given: int) -> BlobReader:
-            rest = None if length is None else length - given
-            return self._open_range(ref.key, start + given, rest)
+            return self._open_range(ref, start + given, end, patience)
 
-        return ResumingReader(open_at, attempts=self._attempts)
+        return ResumingReader(open_at, attempts=self._attempts, patience=patience)
 
     def delete(self, key: str) -> None:
         """Remove the object, if it is there."""
-        with contextlib.suppress(NotFound), _own_errors():
+        if not is_key(key):
+            return
+        with contextlib.suppress(NotFound), asking(self._patience()):
             self._client.delete_object(**self._place(key))
 
     def list(self) -> Iterator[BlobEntry]:
         """Give every object whose name is the prefix and a key of ours, a page at a time."""
         lister = self._client.get_paginator("list_objects_v2")
-        for page in _each_page(lister.paginate(Bucket=self._bucket, Prefix=self._prefix)):
+        pages = lister.paginate(Bucket=self._bucket, Prefix=self._prefix)
+        for page in each_page(pages, self._patience()):
             for found in page.get("Contents", ()):
                 if key := self._own_key(found["Key"]):
                     yield BlobEntry(key, found["Size"], found["LastModified"])
 
     def presign(self, ref: BlobRef, *, expires_seconds: int) -> str | None:
         """Sign a GET of the whole blob; a week at most, as stores take no more."""
-        with _own_errors():
+        check_key(ref.key)
+        with asking(self._patience()):
             return self._client.generate_presigned_url(
                 "get_object",
                 Params={**self._place(ref.key)},
@@ -138,13 +128,16 @@ class S3Blobs:
 
     def sweep_unfinished(self, *, started_before: datetime) -> int:
         """Abort multipart uploads of ours that began before then, as after a kill -9."""
+        patience = self._patience()
         strays = [
             (name, upload_id)
-            for name, upload_id, started_at in self._list_uploads(self._client, self._prefix)
+            for name, upload_id, started_at in self._list_uploads(
+                self._client, self._prefix, patience
+            )
             if started_at < started_before and self._own_key(name)
         ]
         for name, upload_id in strays:
-            with contextlib.suppress(_NoSuchUpload), _own_errors():
+            with contextlib.suppress(NoSuchUpload), asking(patience):
                 self._client.abort_multipart_upload(
                     Bucket=self._bucket, Key=name, UploadId=upload_id
                 )
@@ -156,9 +149,7 @@ class S3Blobs:
             probe(self)
             next(self.list(), None)
         except StoreError as error:
-            sentence = _SETUP_SENTENCES.get(_code(error.__cause__))
-            if isinstance(error.__cause__, NoCredentialsError):
-                sentence = "There are no keys; set [blobs] access_key_id and secret_access_key."
+            sentence = setup_sentence(error.__cause__)
             if sentence is None:
                 raise
             raise Misconfigured(sentence) from error
@@ -166,69 +157,92 @@ class S3Blobs:
     def close(self) -> None:
         """Wait for the parts under way, then give back the threads and connections."""
         self._senders.shutdown(cancel_futures=True)
-        self._client.close()
-        self._hasty_client.close()
+        self._clients.close()
 
-    def _put_in_parts(self, key: str, waiting: deque[Part], parts: Iterator[Part]) -> int:
-        upload_id = self._begin_upload(key)
+    def _patience(self) -> Patience:
+        return Patience(self._stall_seconds)
+
+    def _put_in_parts(
+        self, key: str, waiting: deque[Part], parts: Iterator[Part], patience: Patience
+    ) -> int:
+        upload_id = self._begin_upload(key, patience)
 
         def send(part: Part) -> tuple[CompletedPartTypeDef, int]:
             answer = self._send(
                 "upload_part",
                 part,
+                patience,
                 UploadId=upload_id,
                 PartNumber=part.number,
                 **self._place(key),
             )
             return {"ETag": answer["ETag"], "PartNumber": part.number}, part.size
 
-        sent = send_parts(waiting, parts, send, self._senders)
+        sent = send_parts(waiting, parts, send, self._senders, patience)
         size = sum(part_size for _, part_size in sent)
-        self._complete_upload(key, upload_id, [completed for completed, _ in sent], size)
+        patience.renew()
+        completed = [completed for completed, _ in sent]
+        self._complete_upload(key, upload_id, completed, size, patience)
         return size
 
-    def _begin_upload(self, key: str) -> str:
-        with _own_errors():
+    def _begin_upload(self, key: str, patience: Patience) -> str:
+        with asking(patience):
             begun = self._client.create_multipart_upload(**self._place(key))
         # A try whose answer was lost may have begun an upload that nobody knows the id of.
         if begun["ResponseMetadata"]["RetryAttempts"]:
-            self._abort_uploads(key, but=begun["UploadId"])
+            self._abort_uploads(key, patience, but=begun["UploadId"])
         return begun["UploadId"]
 
     def _send(
-        self, act: Literal["put_object", "upload_part"], part: Part, **params: Any
+        self,
+        act: Literal["put_object", "upload_part"],
+        part: Part,
+        patience: Patience,
+        **params: Any,
     ) -> Any:  # Any: boto3's parameters and answers differ by act
         digest = hashlib.md5(part.body.getbuffer(), usedforsecurity=False).digest()
         # The body goes as a file: boto3 then sends it in small pieces with a time-out each,
         # where one call with all the bytes would be cut off on a slow line.
+        body = SentBody(part.body)
         params |= {
-            "Body": part.body,
+            "Body": body,
             "ContentLength": part.size,
             "ContentMD5": base64.b64encode(digest).decode("ascii"),
         }
+        try:
+            return self._send_undamaged(act, params, patience)
+        finally:
+            body.let_go()
+
+    def _send_undamaged(self, act: str, params: dict[str, Any], patience: Patience) -> Any:
         for attempt in range(1, self._attempts + 1):
-            part.body.seek(0)
+            params["Body"].seek(0)
             try:
-                with _own_errors():
+                with asking(patience):
                     return getattr(self._client, act)(**params)
-            except Unavailable as error:
-                # boto3 takes a refused checksum for our mistake; it is damage on the way.
-                if _code(error.__cause__) not in _DAMAGED_CODES or attempt == self._attempts:
+            except DamagedOnTheWay:
+                # boto3 takes a refused checksum for our mistake, and does not try again.
+                if attempt == self._attempts:
                     raise
         raise AssertionError("attempts is at least 1")
 
     def _complete_upload(
-        self, key: str, upload_id: str, sent: Sequence[CompletedPartTypeDef], size: int
+        self,
+        key: str,
+        upload_id: str,
+        sent: Sequence[CompletedPartTypeDef],
+        size: int,
+        patience: Patience,
     ) -> None:
         try:
-            with _own_errors():
+            with asking(patience):
                 self._client.complete_multipart_upload(
                     **self._place(key), UploadId=upload_id, MultipartUpload={"Parts": sent}
                 )
-        except _NoSuchUpload:
+        except NoSuchUpload:
             # A second try finds no upload when only the answer to the first was lost.
             found_size = None
-            with contextlib.suppress(NotFound), _own_errors():
+            with contextlib.suppress(NotFound), asking(patience):
                 found = self._client.head_object(**self._place(key))
                 found_size = found["ContentLength"]
             if found_size != size:
@@ -240,46 +254,62 @@ class S3Blobs:
             yield
         except BaseException:
             # What can't be removed now is found by the sweeps; the first error is the one to tell.
+            patience = Patience(self._stall_seconds / 2)
             with contextlib.suppress(StoreError):
-                self._abort_uploads(key)
-            with contextlib.suppress(StoreError), _own_errors():
-                self._hasty_client.delete_object(**self._place(key))
+                self._abort_uploads(key, patience)
+            with contextlib.suppress(StoreError), asking(patience):
+                self._clients.hasty.delete_object(**self._place(key))
             raise
 
-    def _abort_uploads(self, key: str, *, but: str | None = None) -> None:
+    def _abort_uploads(self, key: str, patience: Patience, *, but: str | None = None) -> None:
         name = self._prefix + key
-        for _, upload_id, _ in tuple(self._list_uploads(self._hasty_client, name)):
+        hasty = self._clients.hasty
+        for _, upload_id, _ in tuple(self._list_uploads(hasty, name, patience)):
             if upload_id != but:
-                with contextlib.suppress(_NoSuchUpload), _own_errors():
-                    self._hasty_client.abort_multipart_upload(
-                        Bucket=self._bucket, Key=name, UploadId=upload_id
-                    )
+                with contextlib.suppress(NoSuchUpload), asking(patience):
+                    hasty.abort_multipart_upload(Bucket=self._bucket, Key=name, UploadId=upload_id)
 
-    def _list_uploads(self, client: S3Client, prefix: str) -> Iterator[tuple[str, str, datetime]]:
+    def _list_uploads(
+        self, client: S3Client, prefix: str, patience: Patience
+    ) -> Iterator[tuple[str, str, datetime]]:
         lister = client.get_paginator("list_multipart_uploads")
-        pages = _each_page(lister.paginate(Bucket=self._bucket, Prefix=prefix))
-        with contextlib.suppress(_NoSuchUpload):  # how rclone says that there are none
+        pages = each_page(lister.paginate(Bucket=self._bucket, Prefix=prefix), patience)
+        with contextlib.suppress(NoSuchUpload):  # how rclone says that there are none
             for page in pages:
                 for upload in page.get("Uploads", ()):
                     yield upload["Key"], upload["UploadId"], upload["Initiated"]
 
-    def _open_range(self, key: str, start: int, length: int | None) -> BlobReader:
-        params: dict[str, Any] = {**self._place(key)}  # Any: as the client takes them
-        is_range = start > 0 or length is not None
+    def _open_range(self, ref: BlobRef, start: int, end: int, patience: Patience) -> BlobReader:
+        params: dict[str, Any] = {**self._place(ref.key)}  # Any: as the client takes them
+        is_range = (start, end) != (0, ref.size)
         if is_range:
-            end = "" if length is None else start + length - 1
-            params["Range"] = f"bytes={start}-{end}"
+            params["Range"] = f"bytes={start}-{end - 1}"
         try:
-            with _own_errors():
+            # Not the answer is progress, but the bytes: else a store that stalls after each answer
+            # would be waited for as many times as there are tries.
+            with asking(patience, is_progress=False):
                 answer = self._client.get_object(**params)
-        except Unavailable as error:
-            if _code(error.__cause__) == "InvalidRange":
-                return BytesIO()  # it is there, and ends before `start`
+        except NoSuchRange:
+            # An object that ends before `start`; how long it is, only another call tells.
+            with asking(patience):
+                found = self._client.head_object(**self._place(ref.key))
+            check_stored_size(ref, found["ContentLength"])
             raise
-        body = _Body(answer["Body"], answer["ContentLength"])
-        if is_range and not answer.get("ContentRange", "").startswith(f"bytes {start}-"):
+        # boto3's stream waits until it has all that was asked for. The one under it, which `with`
+        # would give and boto3's types don't know, can give what has arrived.
+        body = _Body(answer["Body"].__enter__(), answer["ContentLength"], patience)
+        try:
+            if not is_range:
+                check_stored_size(ref, answer["ContentLength"])
+                return body
+            given, _, stored_size = answer.get("ContentRange", "").partition("/")
+            if stored_size.isdecimal():
+                check_stored_size(ref, int(stored_size))
+            if given != f"bytes {start}-{end - 1}":
+                raise Unavailable("The blob store gave other bytes than were asked for.")
+        except BaseException:
             body.close()
-            raise Unavailable("The blob store gave other bytes than were asked for.")
+            raise
         return body
 
     def _place(self, key: str) -> _Place:
@@ -287,103 +317,27 @@ class S3Blobs:
 
     def _own_key(self, name: str) -> str | None:
         key = name.removeprefix(self._prefix)
-        return key if _KEY.fullmatch(key) else None
+        return key if is_key(key) else None
 
 
 class _Body:
     """The bytes of one answer, with our errors; it ends only where it was announced to end."""
 
-    def __init__(self, body: StreamingBody, size: int) -> None:
-        self._body = body
+    def __init__(self, stream: Any, size: int, patience: Patience) -> None:  # Any: see its maker
+        self._stream = stream
         self._remaining = size
+        self._patience = patience
 
     def read(self, size: int, /) -> bytes:
-        wanted = min(size, self._remaining, _READ_BYTES)
+        wanted = min(size, self._remaining, CHUNK_BYTES)
         if wanted == 0:
             return b""
-        with _own_errors():
-            data = self._body.read(wanted)
+        with asking(self._patience, is_progress=False):
+            data: bytes = self._stream.read1(wanted)
         if not data:
             raise Unavailable("The blob store broke off in the middle of a file.")
         self._remaining -= len(data)
         return data
 
     def close(self) -> None:
-        self._body.close()
-
-
-def _open_clients(config: BlobsConfig) -> tuple[S3Client, S3Client]:
-    """Return a patient client for all work, and a hasty one that tries once.
-
-    The hasty one cleans up after a failure, which must not double the time that was lost already.
-    """
-    key_id, secret = config.access_key_id, config.secret_access_key
-    try:
-        session = boto3.session.Session(
-            aws_access_key_id=key_id.get_secret_value() if key_id else None,
-            aws_secret_access_key=secret.get_secret_value() if secret else None,
-            region_name=config.region,
-        )
-        patient, hasty = (
-            session.client(
-                "s3",
-                endpoint_url=config.endpoint_url,
-                region_name=session.region_name or "us-east-1",
-                config=_client_config(config, attempts=attempts),
-            )
-            for attempts in (config.attempts, 1)
-        )
-    except (BotoCoreError, ValueError) as error:
-        raise Misconfigured(
-            "The S3 client can't be set up; look at endpoint_url and region in [blobs]."
-        ) from error
-    return patient, hasty
-
-
-def _client_config(config: BlobsConfig, *, attempts: int) -> ClientConfig:
-    return ClientConfig(
-        signature_version="s3v4",
-        s3={"addressing_style": config.addressing},
-        connect_timeout=config.connect_timeout_seconds,
-        read_timeout=config.read_timeout_seconds,
-        retries={"mode": "adaptive", "total_max_attempts": attempts},
-        max_pool_connections=config.connections,
-        tcp_keepalive=True,
-        # boto3's own checksums come as trailers that older stores refuse; we send MD5.
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-    )
-
-
-def _each_page(pages: Iterable[Page]) -> Iterator[Page]:
-    following = iter(pages)
-    while True:
-        with _own_errors():
-            page = next(following, None)
-        if page is None:
-            return
-        yield page
-
-
-def _code(error: BaseException | None) -> str:
-    return error.response["Error"].get("Code", "") if isinstance(error, ClientError) else ""
-
-
-@contextlib.contextmanager
-def _own_errors() -> Iterator[None]:
-    try:
-        yield
-    except ClientError as error:
-        code = _code(error)
-        if code in _MISSING_CODES:
-            raise NotFound("There is no such blob.") from error
-        if code == "NoSuchUpload":
-            raise _NoSuchUpload("The blob store has lost an upload.") from error
-        if code in _FULL_CODES:
-            raise OverQuota("The blob store is full.") from error
-        if code in _SETUP_SENTENCES:
-            raise Unavailable("The blob store refuses this server; its log says why.") from error
-        raise Unavailable("The blob store does not do its work.") from error
-    except (BotoCoreError, ResponseParserError, TransportError, OSError) as error:
-        # boto3 lets a few errors through from the library under it, such as those of TLS.
-        raise Unavailable("The blob store does not answer.") from error
+        self._stream.close()

@@ -180,6 +180,27 @@ def test_a_folder_that_can_not_be_made_is_misconfigured(tmp_path: Path, chance):
         DiskBlobs(tmp_path / "file" / "blobs", random=chance)
 
 
+@pytest.mark.parametrize("key", ["{}", "../{}", "../../{}"], ids=["absolute", "up", "up-twice"])
+def test_no_key_leads_out_of_the_folder(blobs: DiskBlobs, root: Path, tmp_path: Path, key: str):
+    outside = tmp_path / "0123"
+    outside.write_bytes(CONTENT)
+    key = key.format(outside if key == "{}" else outside.name)
+    with pytest.raises(NotFound):
+        blobs.open(BlobRef(key, len(CONTENT)))
+    blobs.delete(key)
+    assert outside.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where the kernel counts a process's files")
+def test_a_blob_that_was_cut_short_is_damaged_and_no_file_stays_open(blobs: DiskBlobs, root: Path):
+    ref = blobs.put(BytesIO(CONTENT))
+    os.truncate(root / ref.key[:2] / ref.key, 5)
+    before = len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    with pytest.raises(Unavailable, match="damaged"):
+        blobs.open(ref)
+    assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
+
+
 def test_foreign_files_in_the_folder_are_left_alone(blobs: DiskBlobs, root: Path):
     foreign = [root / "lost+found" / "x", root / "ab" / "README", root / "tmp" / "notes"]
     for path in foreign:
