@@ -15,6 +15,7 @@ import click
 
 from davserver.commands.account import account
 from davserver.commands.audit import audit
+from davserver.commands.certificate import dev_certificate
 from davserver.commands.config import config
 from davserver.commands.database import database
 from davserver.commands.device import device
@@ -70,5 +71,5 @@ def main(ctx: click.Context, config_path: Path | None) -> None:
     ctx.obj = Session(config_path)
 
 
-for _command in (account, audit, config, database, device, doctor, keys, serve):
+for _command in (account, audit, config, database, dev_certificate, device, doctor, keys, serve):
     main.add_command(_command)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from email.utils import formatdate
 
 Clock = Callable[[], datetime]
 """Gives the current time, aware, in UTC."""
@@ -25,6 +26,23 @@ def monotonic() -> float:
     return time.monotonic()
 
 
+def cpu_seconds() -> float:
+    """Return the processor time that this process has used; for telling work from waiting."""
+    return time.process_time()
+
+
 def sleep(seconds: float) -> None:
     """Wait. Only retries with a bounded budget may call this."""
     time.sleep(seconds)
+
+
+def http_date() -> str:
+    """Return the wall-clock time as HTTP writes it (RFC 9110 §5.6.7), made once a second."""
+    global _date
+    second = int(time.time())
+    if _date[0] != second:
+        _date = (second, formatdate(second, usegmt=True))
+    return _date[1]
+
+
+_date = (0, "")

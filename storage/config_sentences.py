@@ -83,6 +83,8 @@ def _wanted(field: FieldInfo) -> str:
     annotation: Any = field.annotation  # Any: a type, a union or a Literal
     if get_origin(annotation) is Literal:
         return _listed([f'"{choice}"' for choice in get_args(annotation)], last="or")
+    if get_origin(annotation) is tuple:
+        return "a list of texts, each in quotes"
     kinds = {annotation, *get_args(annotation)}
     if Path in kinds:
         return "a path, in quotes"

@@ -6,12 +6,14 @@ in `config.py`. Every part of the program is handed its own section, never the w
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+import re
+from ipaddress import ip_address, ip_network
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import NoDecode
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -20,6 +22,8 @@ _MIB = 1024 * _KIB
 
 Seconds = float
 
+_LONGEST_SOCKET_PATH = 107  # what the kernel has room for, its closing NUL aside
+_HSTS = re.compile(r"max-age=[0-9]+(?:; ?(?:includeSubDomains|preload))*").fullmatch
 _LAST_PORT = 65535
 _SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 _ONLY_FOR_S3 = ("endpoint_url", "region", "prefix", "access_key_id", "secret_access_key")
@@ -79,16 +83,63 @@ class Section(BaseModel):
 
 
 class ServerConfig(Section):
-    """Where the server listens and what the world calls it."""
+    """Where the server listens, what the world calls it, and how much it puts up with."""
 
-    host: str = "127.0.0.1"
+    host: str = "127.0.0.1"  # or unix:/path/to/socket
     port: int = Field(default=8080, ge=0, le=65535)
     public_url: str | None = None
+    workers: int | None = Field(default=None, ge=1, le=256)  # none: one for each core
+    # "loopback": /metrics answers programs on this machine that came by no proxy.
+    metrics: Literal["loopback", "off"] = "loopback"
+
     tls_certificate: Path | None = None
     tls_key: Path | None = None
+    tls_minimum: Literal["1.2", "1.3"] = "1.2"
+    hsts: str = "max-age=63072000; includeSubDomains; preload"
+
+    # Addresses, networks, or "unix". NoDecode: the environment gives words with commas, not JSON.
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    # Which headers the proxy writes. It passes the others on as the client sent them, so only one
+    # family may ever be believed.
+    forwarded_header: Literal["x-forwarded", "forwarded"] = "x-forwarded"
+    socket_mode: int = Field(default=0o660, ge=0, le=0o777)
+
+    # Few threads share the interpreter's lock best (two serve a third more than four); more are
+    # made while those wait for disks, databases or clients, and 128 of them cost about 10 MB.
+    threads: int = Field(default=2, ge=1, le=1000)
+    max_threads: int = Field(default=128, ge=1, le=10000)
+    max_connections: int = Field(default=8192, ge=1, le=1_000_000)
+    # A browser opens six, rclone up to sixteen and more with --transfers; an office behind one
+    # address some dozens.
+    connections_per_address: int = Field(default=100, ge=1, le=1_000_000)
+    backlog: int = Field(default=1024, ge=1, le=65535)
+
+    max_request_line_bytes: int = Field(default=32 * _KIB, ge=1024, le=_MIB)
+    max_header_bytes: int = Field(default=32 * _KIB, ge=1024, le=_MIB)
+    max_headers: int = Field(default=100, ge=8, le=10000)
+    max_body_bytes: int | None = Field(default=None, ge=0)  # the drive has limits of its own
+
+    header_timeout_seconds: Seconds = Field(default=10.0, gt=0, le=300)  # TLS handshake included
+    idle_timeout_seconds: Seconds = Field(default=60.0, gt=0, le=3600)  # between two requests
+    body_timeout_seconds: Seconds = Field(default=30.0, gt=0, le=3600)  # no byte of a body
+    # Slower than any radio link in use, fast enough that holding a thread is not free.
+    min_body_bytes_per_second: int = Field(default=256, ge=0, le=_MIB)
+    body_rate_window_seconds: Seconds = Field(default=20.0, gt=0, le=3600)
+    write_timeout_seconds: Seconds = Field(default=60.0, gt=0, le=3600)  # no byte acknowledged
+    drain_timeout_seconds: Seconds = Field(default=1.0, gt=0, le=60)
+    linger_timeout_seconds: Seconds = Field(default=2.0, gt=0, le=60)
+    grace_seconds: Seconds = Field(default=20.0, ge=0, le=3600)  # for requests under way at a stop
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:  # Any: not yet checked
+        if not isinstance(value, str):
+            return value
+        return tuple(word.strip() for word in value.split(",") if word.strip())
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        self._check_socket()
         if self.public_url is not None:
             parts = _split_web_address(self.public_url)
             if parts is None:
@@ -99,11 +150,38 @@ class ServerConfig(Section):
                 raise ValueError("public_url must end after the host and port, without a path")
         if (self.tls_certificate is None) != (self.tls_key is None):
             raise ValueError("tls_certificate and tls_key go together; set both or neither")
+        if self.max_threads < self.threads:
+            raise ValueError("max_threads must not be less than threads")
+        if _HSTS(self.hsts) is None:
+            raise ValueError(
+                'hsts must look like "max-age=63072000; includeSubDomains; preload"; '
+                '"max-age=0" takes an earlier promise back'
+            )
+        for network in self.trusted_proxies:
+            _check_network(network)
         return self
+
+    def _check_socket(self) -> None:
+        path = self.unix_socket
+        if path is None:
+            return
+        if not path:
+            raise ValueError("host names no path; write it as unix:/run/davserver/socket")
+        if "\0" in path or len(path.encode()) > _LONGEST_SOCKET_PATH:
+            raise ValueError(
+                f"host names a Unix socket; its path may have {_LONGEST_SOCKET_PATH} bytes at most"
+            )
+
+    @property
+    def unix_socket(self) -> str | None:
+        """The path of the socket to listen on, if it is a Unix one."""
+        return self.host.removeprefix("unix:") if self.host.startswith("unix:") else None
 
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach the server."""
+        if self.unix_socket is not None:
+            return True
         try:
             return ip_address(self.host).is_loopback
         except ValueError:
@@ -114,6 +192,8 @@ class ServerConfig(Section):
         """The address to print and to build links from, without a slash at the end."""
         if self.public_url is not None:
             return self.public_url.rstrip("/")
+        if self.unix_socket is not None:
+            return "http://localhost"  # the proxy before it knows better; set public_url
         host = f"[{self.host}]" if ":" in self.host else self.host
         scheme = "https" if self.tls_certificate else "http"
         return f"{scheme}://{host}:{self.port}"
@@ -247,6 +327,17 @@ def _split_web_address(text: str) -> SplitResult | None:
     except ValueError:  # a port that is no number, half a bracket
         return None
     return parts if is_whole and "@" not in parts.netloc else None
+
+
+def _check_network(text: str) -> None:
+    if text == "unix":
+        return
+    try:
+        ip_network(text)
+    except ValueError:
+        raise ValueError(
+            'trusted_proxies must hold addresses, networks such as 10.0.0.0/8, or "unix"'
+        ) from None
 
 
 def _read_secret(path: Path, setting: str) -> str:

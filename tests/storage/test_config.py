@@ -27,6 +27,14 @@ ENDPOINT_FORM = (
     "without a user name or password."
 )
 PREFIX_FORM = '[blobs] prefix must look like "davserver/": no slash first, one last.'
+SOCKET_PATH = "[server] host names a Unix socket; its path may have 107 bytes at most."
+HSTS_FORM = (
+    '[server] hsts must look like "max-age=63072000; includeSubDomains; preload"; '
+    '"max-age=0" takes an earlier promise back.'
+)
+PROXIES_FORM = (
+    '[server] trusted_proxies must hold addresses, networks such as 10.0.0.0/8, or "unix".'
+)
 PAIR_OF_KEYS = "[blobs] access_key_id and secret_access_key go together; set both or neither."
 NO_KEY_FILE = (
     "[secrets] key_file (or keys) must be set with PostgreSQL or S3; "
@@ -102,6 +110,54 @@ REFUSED = {
     "certificate-not-a-path": (
         '[server]\ntls_certificate = 5\ntls_key = "k.pem"',
         "[server] tls_certificate must be a path, in quotes.",
+    ),
+    "socket-without-a-path": (
+        '[server]\nhost = "unix:"',
+        "[server] host names no path; write it as unix:/run/davserver/socket.",
+    ),
+    "socket-with-a-path-too-long": (
+        f'[server]\nhost = "unix:/{"s" * 107}"',
+        SOCKET_PATH,
+    ),
+    "socket-with-a-path-that-ends-early": ('[server]\nhost = "unix:/a\\u0000b"', SOCKET_PATH),
+    "workers-none": (
+        "[server]\nworkers = 0",
+        "[server] workers must be a whole number from 1 to 256.",
+    ),
+    "metrics-for-everybody": (
+        '[server]\nmetrics = "all"',
+        '[server] metrics must be "loopback" or "off".',
+    ),
+    "tls-of-old": (
+        '[server]\ntls_minimum = "1.1"',
+        '[server] tls_minimum must be "1.2" or "1.3".',
+    ),
+    "hsts-without-an-age": ('[server]\nhsts = "preload"', HSTS_FORM),
+    "hsts-of-two-lines": ('[server]\nhsts = "max-age=1\\r\\nSet-Cookie: a=b"', HSTS_FORM),
+    "hsts-empty": (
+        '[server]\nhsts = ""',
+        "[server] hsts is empty; give it a value, or leave it out.",
+    ),
+    "proxies-not-a-list": (
+        "[server]\ntrusted_proxies = 5",
+        "[server] trusted_proxies must be a list of texts, each in quotes.",
+    ),
+    "proxies-of-numbers": (
+        "[server]\ntrusted_proxies = [5]",
+        "[server] trusted_proxies must be a list of texts, each in quotes.",
+    ),
+    "proxies-by-name": ('[server]\ntrusted_proxies = ["proxy.example.org"]', PROXIES_FORM),
+    "proxies-in-a-network-with-host-bits": (
+        '[server]\ntrusted_proxies = ["10.0.0.1/8"]',
+        PROXIES_FORM,
+    ),
+    "forwarded-header-of-another-name": (
+        '[server]\nforwarded_header = "x-real-ip"',
+        '[server] forwarded_header must be "x-forwarded" or "forwarded".',
+    ),
+    "fewer-threads-at-most-than-at-least": (
+        "[server]\nthreads = 4\nmax_threads = 3",
+        "[server] max_threads must not be less than threads.",
     ),
     "database-of-another-make": (
         '[database]\nurl = "mysql://u:secret@db/d"',
@@ -261,6 +317,37 @@ def test_what_can_not_work_is_refused_with_one_sentence(tmp_path, text, sentence
     assert refusal(written(tmp_path, text)) == sentence
 
 
+SERVER_RANGES = {
+    "socket_mode": (-1, 512, "a whole number from 0 to 511"),
+    "threads": (0, 1001, "a whole number from 1 to 1000"),
+    "max_threads": (0, 10001, "a whole number from 1 to 10000"),
+    "max_connections": (0, 1_000_001, "a whole number from 1 to 1000000"),
+    "connections_per_address": (0, 1_000_001, "a whole number from 1 to 1000000"),
+    "backlog": (0, 65536, "a whole number from 1 to 65535"),
+    "max_request_line_bytes": (1023, 1048577, "a whole number from 1024 to 1048576"),
+    "max_header_bytes": (1023, 1048577, "a whole number from 1024 to 1048576"),
+    "max_headers": (7, 10001, "a whole number from 8 to 10000"),
+    "max_body_bytes": (-1, '"all"', "a whole number of 0 or more"),
+    "header_timeout_seconds": (0, 301, "a number above 0 and at most 300"),
+    "idle_timeout_seconds": (0, 3601, "a number above 0 and at most 3600"),
+    "body_timeout_seconds": (0, 3601, "a number above 0 and at most 3600"),
+    "min_body_bytes_per_second": (-1, 1048577, "a whole number from 0 to 1048576"),
+    "body_rate_window_seconds": (0, 3601, "a number above 0 and at most 3600"),
+    "write_timeout_seconds": (0, 3601, "a number above 0 and at most 3600"),
+    "drain_timeout_seconds": (0, 61, "a number above 0 and at most 60"),
+    "linger_timeout_seconds": (0, 61, "a number above 0 and at most 60"),
+    "grace_seconds": (-1, 3601, "a number from 0 to 3600"),
+}
+
+
+@pytest.mark.parametrize("setting", SERVER_RANGES)
+@pytest.mark.parametrize("end", [0, 1], ids=["too-little", "too-much"])
+def test_a_number_out_of_its_range_is_refused_with_the_range(tmp_path, setting, end):
+    value, wanted = SERVER_RANGES[setting][end], SERVER_RANGES[setting][2]
+    text = f"[server]\n{setting} = {value}"
+    assert refusal(written(tmp_path, text)) == f"[server] {setting} must be {wanted}."
+
+
 # --- Where settings come from -----------------------------------------------------------------
 
 
@@ -280,6 +367,52 @@ def test_the_environment_beats_the_file(tmp_path, monkeypatch):
 def test_the_environment_leaves_its_neighbours_to_the_file(tmp_path, monkeypatch):
     monkeypatch.setenv("DAVSERVER_SERVER__PORT", "9001")
     assert load_config(written(tmp_path, '[server]\nhost = "::1"')).server.host == "::1"
+
+
+def test_a_list_in_the_environment_has_commas(monkeypatch):
+    monkeypatch.setenv("DAVSERVER_SERVER__TRUSTED_PROXIES", "127.0.0.1, 10.0.0.0/8,unix")
+    assert load_config().server.trusted_proxies == ("127.0.0.1", "10.0.0.0/8", "unix")
+
+
+def test_a_list_of_nonsense_in_the_environment_is_refused(monkeypatch):
+    monkeypatch.setenv("DAVSERVER_SERVER__TRUSTED_PROXIES", '["10.0.0.1"')
+    assert refusal(None) == PROXIES_FORM
+
+
+@pytest.mark.parametrize(
+    ("host", "path"),
+    [
+        ("unix:/run/davserver/socket", "/run/davserver/socket"),
+        ("unix:socket", "socket"),
+        ("127.0.0.1", None),
+        ("unix.example.org", None),
+    ],
+)
+def test_a_host_may_name_a_unix_socket(host, path):
+    assert Config(server={"host": host}).server.unix_socket == path
+
+
+@pytest.mark.parametrize(
+    ("host", "is_loopback"),
+    [
+        ("127.0.0.9", True), ("::1", True), ("localhost", True), ("unix:/run/s", True),
+        ("0.0.0.0", False), ("::", False), ("192.0.2.1", False), ("drive.example.org", False),
+    ],
+)  # fmt: skip
+def test_only_a_loopback_host_keeps_others_out(host, is_loopback):
+    assert Config(server={"host": host}).server.is_loopback is is_loopback
+
+
+@pytest.mark.parametrize(
+    "hsts", ["max-age=0", "max-age=63072000", "max-age=9;includeSubDomains", "max-age=9; preload"]
+)
+def test_the_promise_of_tls_may_be_longer_or_shorter(hsts):
+    assert Config(server={"hsts": hsts}).server.hsts == hsts
+
+
+def test_tls_may_be_spoken_on_a_unix_socket(tmp_path):
+    text = '[server]\nhost = "unix:/run/s"\ntls_certificate = "c.pem"\ntls_key = "k.pem"'
+    assert load_config(written(tmp_path, text)).server.tls_certificate == Path("c.pem")
 
 
 def test_a_refused_value_from_the_environment_is_named_by_its_variable(monkeypatch):
@@ -590,8 +723,9 @@ def test_the_sqlite_path_is_the_one_that_is_opened(url, path):
         ({"host": "::1"}, "http://[::1]:8080"),
         ({"tls_certificate": "c", "tls_key": "k"}, "https://127.0.0.1:8080"),
         ({"public_url": "https://drive.example.org/"}, "https://drive.example.org"),
+        ({"host": "unix:/run/s"}, "http://localhost"),
     ],
-    ids=["plain", "ipv6", "tls", "public"],
+    ids=["plain", "ipv6", "tls", "public", "unix"],
 )
 def test_the_base_url_is_where_people_reach_it(server, address):
     assert Config(server=server).server.base_url == address
