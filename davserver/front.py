@@ -1,106 +1,119 @@
 """Which room a path leads to. What has no room yet is 404, not a promise.
 
-`/healthz` says that this process answers; `/readyz` that what it stands on answers too.
+`/healthz` says that this process answers; `/readyz` that what it stands on answers too;
+`/metrics` is for programs on this machine only.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
 
+from davserver.http.metrics import Board, metrics_text
 from davserver.log import request_context
-from storage.errors import StoreError
-from storage.randomness import RandomBytes, new_request_id, system_random
+from davserver.readiness import Readiness
 from storage.store import Store
 
 if TYPE_CHECKING:
-    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIApplication
 
-logger = logging.getLogger(__name__)
-
-_HEADERS = [
-    ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
-    ("Cache-Control", "no-store"),
-    ("Referrer-Policy", "no-referrer"),
-    ("X-Content-Type-Options", "nosniff"),
-]
-_WELCOME = """davserver is running.
+_WELCOME = b"""davserver is running.
 
 /healthz  this process answers
 /readyz   its database and blob store answer too
 
 The drive and its pages are not part of this version yet.
 """
+_TEXT = "text/plain; charset=utf-8"
+_METRICS = "text/plain; version=0.0.4; charset=utf-8"
 
-Answer = tuple[str, str, str]  # status, content type, body
+Environ = dict[str, Any]  # Any: PEP 3333 leaves the values to the key
 
 
-def make_front(store: Store, *, random: RandomBytes = system_random) -> WSGIApplication:
-    """Return the WSGI application that stands before all rooms."""
-    rooms: dict[str, Callable[[], Answer]] = {
-        "/": lambda: ("200 OK", "text/plain; charset=utf-8", _WELCOME),
-        "/healthz": lambda: _report("200 OK", status="alive"),
-        "/readyz": lambda: _readiness(store),
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a room says to a GET."""
+
+    body: bytes
+    status: str = "200 OK"
+    content_type: str = _TEXT
+
+
+_NOTHING = Answer(b"There is nothing here.\n", "404 Not Found")
+_WRONG_METHOD = Answer(b"Only GET and HEAD.\n", "405 Method Not Allowed")
+
+Room = Callable[[Environ], Answer]
+
+
+def make_front(store: Store, board: Board | None) -> WSGIApplication:
+    """Return the WSGI application that stands before all rooms.
+
+    `board` holds the numbers of all workers; without one there is no `/metrics`.
+    """
+    readiness = Readiness(store)
+    rooms: dict[str, Room] = {
+        "/": lambda _environ: Answer(_WELCOME),
+        "/healthz": lambda _environ: _report("200 OK", status="alive"),
+        "/readyz": lambda _environ: _ready(readiness),
     }
+    if board is not None:
+        rooms["/metrics"] = lambda environ: _metrics(environ, board)
 
-    def front(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        request_id = new_request_id(random)
+    def front(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        request_id = environ["davserver.request_id"]
         with request_context(request_id):
-            status, content_type, text = _answer(environ, rooms, request_id)
-        body = text.encode()
+            answer = _answer(environ, rooms)
         headers = [
-            ("Content-Type", content_type),
-            ("Content-Length", str(len(body))),
+            ("Content-Type", answer.content_type),
+            ("Content-Length", str(len(answer.body))),
+            ("Cache-Control", "no-store"),
             ("X-Request-Id", request_id),
-            *_HEADERS,
         ]
-        if status.startswith("405"):
+        if answer is _WRONG_METHOD:
             headers.append(("Allow", "GET, HEAD"))
-        start_response(status, headers)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        start_response(answer.status, headers)
+        return [answer.body]
 
     return front
 
 
-def _answer(
-    environ: WSGIEnvironment, rooms: dict[str, Callable[[], Answer]], request_id: str
-) -> Answer:
-    room = rooms.get(environ.get("PATH_INFO", ""))
+def _answer(environ: Environ, rooms: dict[str, Room]) -> Answer:
+    room = rooms.get(environ["davserver.path"])
     if room is None:
-        return "404 Not Found", "text/plain; charset=utf-8", "There is nothing here.\n"
+        return _NOTHING
     if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-        return "405 Method Not Allowed", "text/plain; charset=utf-8", "Only GET and HEAD.\n"
-    try:
-        return room()
-    except Exception:
-        logger.exception("a request failed")
-        words = f"Something went wrong here. Reference: {request_id}\n"
-        return "500 Internal Server Error", "text/plain; charset=utf-8", words
+        return _WRONG_METHOD
+    return room(environ)
 
 
-def _readiness(store: Store) -> Answer:
-    states = {
-        "database": _state_of("database", store.check_database),
-        "blobs": _state_of("blobs", store.blobs.check),
-    }
+def _ready(readiness: Readiness) -> Answer:
+    states = readiness.states()
     if all(state == "ok" for state in states.values()):
         return _report("200 OK", status="ready", **states)
     return _report("503 Service Unavailable", status="not ready", **states)
 
 
-def _state_of(part: str, look: Callable[[], object]) -> str:
+def _metrics(environ: Environ, board: Board) -> Answer:
+    # A proxy on this machine is a loopback peer too. Whoever came through one shows by its
+    # headers, believed or not, or by an address that a trusted one gave.
+    is_local = (
+        not environ["davserver.is_forwarded"]
+        and _is_loopback(environ["davserver.peer"])
+        and _is_loopback(environ["REMOTE_ADDR"])
+    )
+    return Answer(metrics_text(board), content_type=_METRICS) if is_local else _NOTHING
+
+
+def _is_loopback(address: str) -> bool:
     try:
-        look()
-    except StoreError as error:
-        logger.warning("%s is not ready: %s", part, error.message)
-        return "away"
-    except Exception:
-        logger.exception("%s is not ready", part)
-        return "away"
-    return "ok"
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _report(status_line: str, /, **values: str) -> Answer:
-    return status_line, "application/json", json.dumps(values) + "\n"
+    body = (json.dumps(values) + "\n").encode()
+    return Answer(body, status_line, "application/json")

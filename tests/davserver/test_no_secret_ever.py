@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running_server import serving
+from tests.running_server import eventually, serving
 
 CHOSEN_PASSWORD = "planted horse battery staple"
 STRANGERS_SECRET = "dsync_" + "Planted7" * 4 + "abcdef"
@@ -47,7 +47,14 @@ class Story:
                 server.ask(f"/dav/files/?token={URL_SECRET}&password={secret}")
                 server.ask(f"/{secret}", method="PROPFIND")
             (self.folder / "data/blobs").rename(self.folder / "away")
-            server.ask(f"/readyz?secret={URL_SECRET}", Authorization=f"Bearer {secret}")
+            eventually(
+                lambda: (
+                    server.ask(
+                        f"/readyz?secret={URL_SECRET}", Authorization=f"Bearer {secret}"
+                    ).status
+                    == 503
+                )
+            )
             (self.folder / "away").rename(self.folder / "data/blobs")
             server.stop()
         self._note(server.stdout, server.stderr)
