@@ -9,7 +9,7 @@ TEST_READY := $(VENV)/.ready-to-test
 WORKERS ?= auto
 
 .DEFAULT_GOAL := all
-.PHONY: all setup run test lint format audit lock system-deps clean
+.PHONY: all setup run test lint format audit lock bench-http system-deps clean
 
 all: lint test
 
@@ -38,6 +38,10 @@ format: $(TEST_READY)
 # One lock for every platform and Python from 3.11 on; it names no index.
 lock: $(TEST_READY)
 	@.ci/lock $(BIN)/uv
+
+# Stock cheroot against ours with wrk, on the loopback, some minutes; prints a Markdown table.
+bench-http: $(TEST_READY)
+	@$(BIN)/python -m bench.http $(ARGS)
 
 # What no Python package can bring, for Debian and its kin. Tests that lack it say so loudly.
 system-deps:
