@@ -22,6 +22,7 @@ from storage.errors import Misconfigured
 from storage.sections import (
     BlobsConfig,
     DatabaseConfig,
+    DavConfig,
     LogConfig,
     SecretsConfig,
     Section,
@@ -49,6 +50,7 @@ class Config(BaseSettings):
     server: ServerConfig = ServerConfig()
     database: DatabaseConfig = DatabaseConfig()
     blobs: BlobsConfig = BlobsConfig()
+    dav: DavConfig = DavConfig()
     secrets: SecretsConfig = SecretsConfig()
     log: LogConfig = LogConfig()
 

@@ -2,6 +2,7 @@
 
     StoreError
     ├── NotFound             nothing there, or nothing of yours: the two are never told apart
+    ├── ParentMissing        the folder that something should go into is not there
     ├── AlreadyExists        the name, address or key is taken
     ├── Changed              what the caller expected to find is no longer so (a precondition)
     ├── Locked               somebody else holds a lock on it
@@ -9,6 +10,7 @@
     ├── BadCredentials       what was presented signs nobody in; the reason is for the log only
     ├── TooManyAttempts      wait before trying again; carries how long
     ├── OverQuota            the bytes do not fit into what the account or mailbox may use
+    ├── TooLarge             the bytes are more than one file may have
     ├── Invalid              the request makes no sense as it stands; says which part
     ├── Incomplete           fewer or other bytes arrived than were announced
     ├── Unavailable          the database or the blob store is away; worth another try, carries when
@@ -34,6 +36,10 @@ class StoreError(Exception):
 
 class NotFound(StoreError):
     """Raised by every `get_…`; `find_…` returns None instead."""
+
+
+class ParentMissing(StoreError):
+    """Raised when a file or folder should go into a folder that is not there, or is a file."""
 
 
 class AlreadyExists(StoreError):
@@ -81,6 +87,10 @@ class TooManyAttempts(StoreError):
 
 class OverQuota(StoreError):
     """Raised before the first byte when the length is known, and again at the commit."""
+
+
+class TooLarge(StoreError):
+    """Raised when a body is, or grows, longer than the largest file that is taken."""
 
 
 class Invalid(StoreError):

@@ -294,6 +294,18 @@ class BlobsConfig(Section):
         return self
 
 
+class DavConfig(Section):
+    """What the WebDAV door lets clients do."""
+
+    max_upload_bytes: int | None = Field(default=None, ge=0)
+    propfind_infinity: bool = False
+    apple_double: Literal["keep", "hide"] = "keep"
+    # Office and Finder renew every few minutes; who vanishes must not keep others out for long.
+    lock_longest_seconds: int = Field(default=24 * 3600, ge=60, le=4 * 7 * 24 * 3600)
+    trash_days: int = Field(default=30, ge=0, le=3650)
+    allow_plain_http: bool = False
+
+
 class SecretsConfig(Section):
     """Where the keys come from that seal stored secrets. Never the database."""
 

@@ -19,7 +19,7 @@ CHOSEN = {
     "addresses": {"kind": "mailbox"},
     "aliases": {"address_kind": "alias", "local_part": "alias"},
     "api_tokens": {"kind": "message"},
-    "blobs": {"state": "pending"},
+    "blobs": {"state": "stored"},
     "delete_intents": {"domain_id": None, "status": "cancelled"},
     "domains": {"status": "pending_dns"},
     "encryption_keys": {"state": "decrypt_only"},

@@ -51,16 +51,18 @@ blobs = numbered_table(
     "blobs",
     Column("storage_key", exact(64), nullable=False, unique=True),
     Column("size", BigInteger, nullable=False),
-    # On the blob and not on its nodes, as a copy shares it.
     Column("sha256", LargeBinary(32)),
     Column("sha1", LargeBinary(20)),
     Column("md5", LargeBinary(16)),
     Column("encryption", Text),  # how it is sealed; null: as it came
     Column("scan_status", String(16), nullable=False, server_default="none"),
+    # stored; released: a reference was dropped, so the sweeper must look whether one is left;
+    # orphan: none is left, its bytes are being deleted, and it must never be referred to again;
+    # gone: they are deleted, and the key is kept from whoever was slow to publish them.
     Column("state", exact(16), nullable=False),
     Column("created_at", UtcTime, nullable=False),
     Index("ix_blobs_state_created_at", "state", "created_at"),
-    one_of("state", "pending", "stored", "orphan"),
+    one_of("state", "stored", "released", "orphan", "gone"),
 )
 
 nodes = numbered_table(
@@ -85,8 +87,11 @@ nodes = numbered_table(
     Column("modified_at", UtcTime, nullable=False),
     Column("modified_by", String(64)),
     Column("deleted_at", UtcTime),
-    Column("delete_batch", BigInteger),
+    # Only the top of what was deleted is marked, and hangs nowhere until it is restored; what was
+    # below it still is, so that deleting and restoring a tree are one row each.
+    Column("delete_batch", BigInteger),  # the change that deleted it
     Column("original_parent_id", BigId),
+    Column("purged_at", UtcTime),  # its removal for good has begun: never shown or restored again
     one_of("kind", "folder", "file"),
     CheckConstraint("kind = 'folder' OR blob_id IS NOT NULL OR size = 0", name="bytes"),
     # Siblings are unique among the living; a path is resolved through this index.
@@ -178,6 +183,15 @@ upload_parts = Table(
     Column("created_at", UtcTime, nullable=False),
 )
 
+# What an upload that is under way may take up, so that it does not fail at its end.
+reservations = numbered_table(
+    "reservations",
+    reference("space_id", "spaces"),
+    Column("bytes", BigInteger, nullable=False),
+    Column("expires_at", UtcTime, nullable=False, index=True),
+    CheckConstraint("bytes > 0", name="bytes"),
+)
+
 share_links = numbered_table(
     "share_links",
     reference("node_id", "nodes"),
@@ -220,6 +234,17 @@ dead_properties = Table(
     Column("xml", Text, nullable=False),
 )
 
+# While a tree is copied: which new row stands for which old one. Empty between transactions.
+node_copies = Table(
+    "node_copies",
+    metadata,
+    Column("space_id", BigId, primary_key=True, autoincrement=False),
+    Column("old_id", BigId, primary_key=True, autoincrement=False),
+    Column("new_id", BigId, nullable=False),
+)
+
+# Where a node hung before and after: no parent before means that it was not there, no parent
+# after that it no longer is. The same before and after: only its content or properties changed.
 changes = Table(
     "changes",
     metadata,

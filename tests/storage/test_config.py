@@ -10,7 +10,7 @@ S3 = '[blobs]\nkind = "s3"\nbucket = "b"\n'
 POSTGRESQL = '[database]\nurl = "postgresql://u@db/d"\n'
 NO_SECTION = (
     "is not a section of the configuration; "
-    "there are [server], [database], [blobs], [secrets] and [log]."
+    "there are [server], [database], [blobs], [dav], [secrets] and [log]."
 )
 PORT_RANGE = "[server] port must be a whole number from 0 to 65535."
 LEVELS = '[log] level must be "debug", "info", "warning" or "error".'
@@ -435,7 +435,8 @@ def test_an_unknown_variable_in_the_environment_is_refused(monkeypatch, name):
     monkeypatch.setenv(name, "1")
     assert refusal(None) == (
         f"The environment variable {name} is not a setting; settings are named "
-        "DAVSERVER_SECTION__KEY, and the sections are SERVER, DATABASE, BLOBS, SECRETS and LOG."
+        "DAVSERVER_SECTION__KEY, and the sections are SERVER, DATABASE, BLOBS, DAV, SECRETS and "
+        "LOG."
     )
 
 

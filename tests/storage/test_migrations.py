@@ -339,7 +339,7 @@ from alembic import op
 from sqlalchemy import inspect
 
 revision = "9000"
-down_revision = "0001"
+down_revision = "0002"
 
 
 def upgrade():

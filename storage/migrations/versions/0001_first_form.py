@@ -91,7 +91,9 @@ def upgrade() -> None:
         sa.Column("scan_status", sa.String(length=16), server_default="none", nullable=False),
         sa.Column("state", exact(16), nullable=False),
         sa.Column("created_at", UtcTime(), nullable=False),
-        sa.CheckConstraint("state IN ('pending', 'stored', 'orphan')", name=op.f("ck_blobs_state")),
+        sa.CheckConstraint(
+            "state IN ('stored', 'released', 'orphan', 'gone')", name=op.f("ck_blobs_state")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_blobs")),
         sa.UniqueConstraint("storage_key", name=op.f("uq_blobs_storage_key")),
         sqlite_autoincrement=True,

@@ -10,7 +10,7 @@ import pytest
 
 from storage.drive.blobs.s3 import S3Blobs
 from tests.real_s3 import S3Server, s3_config
-from tests.storage.drive.s3_acts import CONTENT
+from tests.storage.drive.blobs.s3_acts import CONTENT
 
 LATER = datetime(2999, 1, 1, tzinfo=UTC)
 

@@ -15,7 +15,7 @@ from tests import faulty_s3
 from tests.byte_sources import MIB, GeneratedSource
 from tests.faulty_s3 import EVERY_TIME
 from tests.real_s3 import s3_config
-from tests.storage.drive.s3_acts import CONTENT, read_all, sha256
+from tests.storage.drive.blobs.s3_acts import CONTENT, read_all, sha256
 
 
 class TestADownloadThatBreaks:

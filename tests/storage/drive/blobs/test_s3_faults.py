@@ -18,7 +18,7 @@ from tests import faulty_s3
 from tests.byte_sources import BreakingSource, GeneratedSource
 from tests.faulty_s3 import EVERY_TIME, FaultyS3
 from tests.real_s3 import s3_config
-from tests.storage.drive.s3_acts import (
+from tests.storage.drive.blobs.s3_acts import (
     CONTENT,
     IMPATIENT,
     LASTING,

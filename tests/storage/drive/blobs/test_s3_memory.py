@@ -12,7 +12,7 @@ import pytest
 
 from tests import faulty_s3
 from tests.byte_sources import MIB, GeneratedSource
-from tests.storage.drive.s3_acts import THREE_PARTS
+from tests.storage.drive.blobs.s3_acts import THREE_PARTS
 
 CHECKOUT = Path(__file__).parents[3]
 
