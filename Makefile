@@ -9,7 +9,7 @@ TEST_READY := $(VENV)/.ready-to-test
 WORKERS ?= auto
 
 .DEFAULT_GOAL := all
-.PHONY: all setup run test lint format audit lock bench-http system-deps clean
+.PHONY: all setup run test litmus lint format audit lock bench-http system-deps clean
 
 all: lint test
 
@@ -20,6 +20,10 @@ run: $(RUN_READY)
 
 test: $(TEST_READY)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+# The public WebDAV suite against a real server, on both pairs of homes.
+litmus: $(TEST_READY)
+	@$(BIN)/python -m pytest -n 0 tests/litmus $(ARGS)
 
 lint: $(TEST_READY) audit
 	@$(BIN)/ruff format --check --quiet .

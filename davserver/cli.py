@@ -21,7 +21,11 @@ from davserver.commands.database import database
 from davserver.commands.device import device
 from davserver.commands.doctor import doctor
 from davserver.commands.keys import keys
+from davserver.commands.lock import lock
 from davserver.commands.serve import serve
+from davserver.commands.trash import trash
+from davserver.commands.upkeep import fsck, gc, quota
+from davserver.commands.version import version
 from davserver.log import configure_logging
 from davserver.output import print_hint
 from davserver.session import Session
@@ -71,5 +75,8 @@ def main(ctx: click.Context, config_path: Path | None) -> None:
     ctx.obj = Session(config_path)
 
 
-for _command in (account, audit, config, database, dev_certificate, device, doctor, keys, serve):
+for _command in (
+    account, audit, config, database, dev_certificate, device, doctor, fsck, gc, keys, lock,
+    quota, serve, trash, version,
+):  # fmt: skip
     main.add_command(_command)

@@ -22,10 +22,9 @@ if TYPE_CHECKING:
 
 _WELCOME = b"""davserver is running.
 
-/healthz  this process answers
-/readyz   its database and blob store answer too
-
-The drive and its pages are not part of this version yet.
+/dav/files/  your files, for WebDAV clients: sign in with a device's password
+/healthz     this process answers
+/readyz      its database and blob store answer too
 """
 _TEXT = "text/plain; charset=utf-8"
 _METRICS = "text/plain; version=0.0.4; charset=utf-8"
@@ -48,10 +47,11 @@ _WRONG_METHOD = Answer(b"Only GET and HEAD.\n", "405 Method Not Allowed")
 Room = Callable[[Environ], Answer]
 
 
-def make_front(store: Store, board: Board | None) -> WSGIApplication:
+def make_front(store: Store, board: Board | None, dav: WSGIApplication) -> WSGIApplication:
     """Return the WSGI application that stands before all rooms.
 
-    `board` holds the numbers of all workers; without one there is no `/metrics`.
+    `board` holds the numbers of all workers; without one there is no `/metrics`. `dav` has all at
+    and below `/dav`, and the top for every method but a browser's: Windows walks down from there.
     """
     readiness = Readiness(store)
     rooms: dict[str, Room] = {
@@ -65,6 +65,8 @@ def make_front(store: Store, board: Board | None) -> WSGIApplication:
     def front(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         request_id = environ["davserver.request_id"]
         with request_context(request_id):
+            if _is_dav(environ):
+                return dav(environ, _naming(request_id, start_response))
             answer = _answer(environ, rooms)
         headers = [
             ("Content-Type", answer.content_type),
@@ -78,6 +80,27 @@ def make_front(store: Store, board: Board | None) -> WSGIApplication:
         return [answer.body]
 
     return front
+
+
+def _is_dav(environ: Environ) -> bool:
+    path = environ["davserver.path"]
+    if path == "/":
+        return environ["REQUEST_METHOD"] not in ("GET", "HEAD")
+    return path in ("/dav", "*") or path.startswith("/dav/")
+
+
+def _naming(request_id: str, start_response: StartResponse) -> StartResponse:
+    """Return a start_response that adds the request's name, and keeps answers out of caches."""
+
+    def start(
+        status: str, headers: list[tuple[str, str]], exc_info: Any = None
+    ) -> Any:  # Any: PEP 3333's
+        ours = [("X-Request-Id", request_id)]
+        if not any(name == "Cache-Control" for name, _ in headers):
+            ours.append(("Cache-Control", "no-store"))  # Zotero reads right after a 404
+        return start_response(status, [*headers, *ours], exc_info)
+
+    return start
 
 
 def _answer(environ: Environ, rooms: dict[str, Room]) -> Answer:

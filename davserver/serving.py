@@ -6,6 +6,7 @@ import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from davserver.dav.app import make_dav
 from davserver.front import make_front
 from davserver.http.access_log import AccessLog
 from davserver.http.metrics import Board
@@ -31,7 +32,11 @@ class Work:
         try:
             board = None if self.config.server.metrics == "off" else self.board
             server = HttpServer(
-                make_front(store, board),
+                make_front(
+                    store,
+                    board,
+                    make_dav(store, self.config.dav, public_url=self.config.server.public_url),
+                ),
                 self.config.server,
                 listener=seat.listener,
                 cells=self.board.slot(seat.number),

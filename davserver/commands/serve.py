@@ -113,7 +113,7 @@ def _greet(session: Session, listener: socket.socket) -> None:
     port = address[1] if isinstance(address, tuple) else config.server.port
     base_url = config.server.model_copy(update={"port": port}).base_url
     print_line(f"davserver answers at {base_url}/ (stop it with Ctrl-C)")
-    print_line("This version has the foundation only: the drive and its pages come next.")
+    print_line(f"WebDAV clients connect to {base_url}/dav/files/ (rclone: …/dav/files/account)")
     print_line()
     with session.database() as database:
         first_keys = make_first_keys(database) if config.is_embedded else None

@@ -19,8 +19,12 @@ COMMANDS = {
     "db": {"upgrade", "status"},
     "device": {"issue", "list", "revoke"},
     "keys": {"new", "status"},
+    "lock": {"list", "break"},
+    "quota": {"recalc"},
+    "trash": {"list", "restore", "empty"},
+    "version": {"list", "restore"},
 }
-SINGLE = {"doctor", "serve"}
+SINGLE = {"doctor", "fsck", "gc", "serve"}
 EVERY_COMMAND = [
     *([group, name] for group, names in COMMANDS.items() for name in sorted(names)),
     *([name] for name in sorted(SINGLE)),
