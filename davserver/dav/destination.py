@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, unquote_to_bytes
 
 from davserver.dav.errors import Refusal
+from davserver.http.target import without_dots
 from storage.errors import Invalid
 
 _LONGEST = 16 * 1024
@@ -102,7 +103,10 @@ def _decoded_path(path: str) -> str:
         raise _malformed("a percent sign stands alone")
     if _ENCODED_SEPARATOR.search(path) or "\\" in path:
         raise _malformed("it holds a slash, a backslash or a zero byte within a name")
-    return _without_dots(_text_of(path))
+    resolved = without_dots(_text_of(path))
+    if resolved is None:
+        raise _malformed("it climbs above the root")
+    return resolved
 
 
 def _text_of(path: str) -> str:
@@ -114,21 +118,6 @@ def _text_of(path: str) -> str:
     if _FORBIDDEN.search(text):
         raise _malformed("it holds control characters")
     return text
-
-
-def _without_dots(path: str) -> str:
-    """Resolve dot segments and doubled slashes, after decoding so that %2E%2E counts too."""
-    kept: list[str] = []
-    segments = path.split("/")
-    for segment in segments:
-        if segment == "..":
-            if not kept:
-                raise _malformed("it climbs above the root")
-            kept.pop()
-        elif segment not in ("", "."):
-            kept.append(segment)
-    is_folder = segments[-1] in ("", ".", "..")
-    return "/" + "/".join(kept) + ("/" if kept and is_folder else "")
 
 
 def encode_path(path: str) -> str:

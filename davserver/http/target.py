@@ -56,17 +56,25 @@ def decode_path(raw: str) -> str:
     if _CONTROL.search(path) is not None:
         raise _bad_target("The path holds a control character.")
     if "//" in path or "/." in path:
-        return _without_dots(path)
+        resolved = without_dots(path)
+        if resolved is None:
+            raise _bad_target("The path climbs above the root.")
+        return resolved
     return path
 
 
-def _without_dots(path: str) -> str:
+def without_dots(path: str) -> str | None:
+    """Resolve dot segments and doubled slashes of a decoded path; None if it climbs out.
+
+    Decoded first, so that %2E%2E counts too. A Destination is resolved by this same rule: two
+    readings of one path are how somebody gets where they may not.
+    """
     kept: list[str] = []
     segments = path.split("/")
     for segment in segments:
         if segment == "..":
             if not kept:
-                raise _bad_target("The path climbs above the root.")
+                return None
             kept.pop()
         elif segment not in ("", "."):
             kept.append(segment)
