@@ -2,7 +2,6 @@
 
 import configparser
 import re
-import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.running_server import eventually, serving
+from tests.system_parts import need_program
 
 FOLDER = Path(__file__).parents[2] / "deploy/fail2ban"
 FILTER = FOLDER / "filter.d/davserver.conf"
@@ -104,9 +104,7 @@ def test_the_jail_uses_the_filter():
 
 
 def test_fail2ban_itself_reads_the_filter_so(log):
-    program = shutil.which("fail2ban-regex")
-    if program is None:
-        pytest.skip("fail2ban is not installed (Debian: fail2ban); its own reading goes unproven")
+    program = need_program("fail2ban-regex", package="fail2ban")
     result = subprocess.run(
         [program, "--out", "ip", log, FILTER],
         capture_output=True, text=True, timeout=60, check=True,

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 
 import pytest
 
 from tests.drive_server import embedded_drive, networked_drive
 from tests.real_s3 import start_rclone
+from tests.system_parts import need_program
 
-LITMUS = shutil.which("litmus")
 SUITES = ("basic", "copymove", "props", "locks", "http")
 _SUMMARY = re.compile(r"summary for `(\w+)': of (\d+) tests run: (\d+) passed, (\d+) failed")
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(LITMUS is None, reason="litmus is not installed; see: make system-deps"),
-]
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="session")
+def litmus():
+    return need_program("litmus", package="litmus")
 
 
 @pytest.fixture(scope="session")
@@ -29,7 +30,7 @@ def s3(tmp_path_factory):
 
 
 @pytest.fixture(params=["SQLite and disk", "PostgreSQL and S3"])
-def drive_server(request, tmp_path):
+def drive_server(litmus, request, tmp_path):
     if request.param == "SQLite and disk":
         with embedded_drive(tmp_path) as server:
             yield server
@@ -41,9 +42,9 @@ def drive_server(request, tmp_path):
     postgres.drop_database(name)
 
 
-def test_every_suite_passes_whole_and_without_a_warning(drive_server, tmp_path):
+def test_every_suite_passes_whole_and_without_a_warning(litmus, drive_server, tmp_path):
     done = subprocess.run(
-        [LITMUS, "-k", f"{drive_server.url}/", "anyone", drive_server.secret],
+        [litmus, "-k", f"{drive_server.url}/", "anyone", drive_server.secret],
         cwd=tmp_path, capture_output=True, text=True, errors="replace", timeout=100,
     )  # fmt: skip
     said = done.stdout + done.stderr
